@@ -1,0 +1,215 @@
+"""From checked documents to the records of ``ir``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import ir
+from .load import Document, Node, Schema
+from .names import pascal, snake
+from .parts import Parts, operations, url_path
+from .types import Property, is_enum, is_struct
+
+
+def build(schema: Schema) -> ir.Api:
+    """Compile every document; the schema must have passed ``check``."""
+    builder = _Builder(schema)
+    resources = tuple(
+        builder.resource(document) for document in schema if document.root.get("paths")
+    )
+    modules = {struct.module for struct in builder.structs.values()}
+    modules |= {enum.module for enum in builder.enums.values()}
+    return ir.Api(
+        structs=builder.structs,
+        enums=builder.enums,
+        resources=resources,
+        wire=_wire(schema),
+        modules=tuple(sorted(modules)),
+    )
+
+
+class _Builder:
+    """Collects the components that operations reach."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self.structs: dict[str, ir.Struct] = {}
+        self.enums: dict[str, ir.Enum] = {}
+
+    def resource(self, document: Document) -> ir.Resource:
+        root = document.root
+        name = str(root.get("x-fincard", "resource"))
+        return ir.Resource(
+            name=name,
+            class_name=pascal(name),
+            summary=one_line(root.get("x-fincard", "summary") or root.get("info", "title")),
+            internal=bool(root.get("x-fincard", "internal")),
+            operations=tuple(
+                self._operation(parts) for parts in operations(self._schema, document)
+            ),
+        )
+
+    def _operation(self, parts: Parts) -> ir.Operation:
+        shape, result = parts.answer
+        assert parts.request is not None and result is not None, "check() lets none pass"
+        request, answer = self.struct(parts.request), self.struct(result)
+        word = _words(parts.node)
+        number, leading = word.get("order-number"), word.get("leading")
+        prefix = "records[]." if shape == "page" else "[]." if shape == "list" else ""
+        return ir.Operation(
+            name=parts.name,
+            path=parts.full_path,
+            summary=one_line(parts.node.get("summary")),
+            description=str(parts.node.get("description") or "").strip(),
+            source=one_line(word["source"]),
+            safety=str(word["safety"]),
+            input=request,
+            output=answer,
+            shape=shape,
+            order_number=request.field(number) if number else None,
+            kind=word.get("kind"),
+            leading=snake(leading) if leading else None,
+            echo=tuple((snake(wire), snake(wire)) for wire in word.get("echo", ())),
+            paging=_paging(word),
+            sealed=tuple(self._sealed(answer, prefix)),
+            aliases=tuple(dict.fromkeys(self._aliases(answer))),
+            deprecated=one_line(word["deprecated"]) if "deprecated" in word else None,
+        )
+
+    def struct(self, node: Node) -> ir.Struct:
+        """The struct of a component; made once, and the components below it too."""
+        if node.key not in self.structs:
+            required = node.get("required", default=[])
+            fields = tuple(
+                self._field(child, child.key in required) for child in node.children("properties")
+            )
+            group = node.get("x-fincard", "at-most-one", default=[])
+            self.structs[node.key] = ir.Struct(
+                name=node.key,
+                module=node.document.module,
+                description=str(node.get("description") or "").strip(),
+                fields=fields,
+                at_most_one=tuple(map(snake, group)),
+            )
+        return self.structs[node.key]
+
+    def _field(self, node: Node, required: bool) -> ir.Field:
+        found = Property(self._schema, node)
+        item = found.items
+        self._reach(found)
+        return ir.Field(
+            name=snake(node.key),
+            wire=node.key,
+            type=found.type or ir.Type(kind="any"),
+            required=required,
+            description=found.description,
+            limits=found.limits,
+            item_limits=item.limits if item is not None else ir.Limits(),
+            default=found.default,
+            check=found.fincard.get("rule"),
+            sealed=bool(found.fincard.get("sealed")),
+            aliases=tuple(found.fincard.get("aliases", ())),
+        )
+
+    def _reach(self, found: Property) -> None:
+        component = found.component
+        if component is None:
+            if (item := found.items) is not None:
+                self._reach(item)
+        elif is_enum(component):
+            self.enums[component.key] = ir.Enum(
+                name=component.key,
+                module=component.document.module,
+                values=tuple(map(str, component.get("enum"))),
+            )
+        elif is_struct(component):
+            self.struct(component)
+
+    def _sealed(self, struct: ir.Struct, prefix: str) -> list[str]:
+        paths: list[str] = []
+        for field in struct.fields:
+            below, suffix = _nested(field.type)
+            if field.sealed:
+                paths.append(f"{prefix}{field.wire}")
+            elif below is not None:
+                paths += self._sealed(self.structs[below], f"{prefix}{field.wire}{suffix}.")
+        return paths
+
+    def _aliases(self, struct: ir.Struct) -> list[tuple[str, str]]:
+        pairs: list[tuple[str, str]] = []
+        for field in struct.fields:
+            pairs += [(other, field.wire) for other in field.aliases]
+            below, _ = _nested(field.type)
+            if below is not None:
+                pairs += self._aliases(self.structs[below])
+        return pairs
+
+
+def _nested(kind: ir.Type) -> tuple[str | None, str]:
+    """The struct inside a type, and what a path to it says about lists."""
+    if kind.item is not None:
+        return _nested(kind.item)[0], "[]"
+    return (kind.component if kind.kind == "object" else None), ""
+
+
+def _words(node: Node) -> dict[str, Any]:
+    found = node.get("x-fincard", default={})
+    return dict(found)
+
+
+def _paging(word: dict[str, Any]) -> ir.Paging | None:
+    pages = word.get("pagination")
+    if pages is None:
+        return None
+    window = word.get("time-window", {})
+    return ir.Paging(
+        page=snake(pages["page"]),
+        size=snake(pages["size"]),
+        max_size=int(pages["max-size"]),
+        natural_key=tuple(map(snake, word["natural-key"])),
+        start=snake(window["start"]) if window else None,
+        end=snake(window["end"]) if window else None,
+        time=snake(window["field"]) if window else None,
+    )
+
+
+def _wire(schema: Schema) -> ir.Wire:
+    common = schema.documents["common.yaml"].root
+    headers = [
+        ir.Header(
+            key=node.key,
+            name=str(node.get("name")),
+            required=bool(node.get("required")),
+            description=one_line(node.get("description")),
+        )
+        for node in common.children("x-fincard", "headers")
+    ]
+    refusals = [
+        ir.Refusal(
+            http=row.get("http"),
+            code=row.get("code"),
+            text=row.get("text"),
+            error=str(row.get("error")),
+            final=bool(row.get("final")),
+        )
+        for row in common.children("x-fincard", "errors")
+    ]
+    number = common.get("x-fincard", "order-number")
+    envelope = common.children("components", "schemas", "Envelope", "properties")
+    return ir.Wire(
+        api_prefix=url_path(common),
+        headers=tuple(headers),
+        platforms=tuple(common.get("x-fincard", "headers", "platform", "values", default=())),
+        refusals=tuple(refusals),
+        order_number=(number["min"], number["max"]),
+        page_size=(
+            common.get("x-fincard", "page-size", "default"),
+            common.get("x-fincard", "page-size", "max"),
+        ),
+        envelope_keys=tuple(node.key for node in envelope),
+    )
+
+
+def one_line(text: object) -> str:
+    """Text without line breaks."""
+    return " ".join(str(text or "").split())

@@ -1,0 +1,77 @@
+"""Async SDK for the FinCard Virtual card-issuing API.
+
+::
+
+    async with FincardClient(base_url=..., auth=..., tenant_id=...) as client:
+        card = await client.cards.open(card_type_id=111001, amount="50")
+
+Layout, from the bottom up; a module may import only what stands before it:
+
+    errors          every error, in one tree
+    _sansio         rules about the vendor: no I/O, clock or randomness
+    _generated      models, operations and stubs, compiled from the schema
+    _runtime        the pipeline of a call, through ports
+    _transports     aiohttp          _crypto   RSA
+    client          FincardClient, where all of it meets
+    bulk, sandbox, testing, cli      on top of the client
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._runtime.credentials import BearerToken, PasswordLogin, SessionLogin
+from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
+from ._sansio.paging import Page, Paginator
+from ._sansio.secret import Sealed, Secret
+from ._version import __version__
+from .client import FincardClient
+from .errors import (
+    ApiError,
+    ConnectFailed,
+    DuplicateOrder,
+    FincardError,
+    OutcomeUnknown,
+    UsageError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from ._crypto.keys import PrivateKey
+
+__all__ = [
+    "ApiError",
+    "BearerToken",
+    "CallOptions",
+    "ConnectFailed",
+    "DuplicateOrder",
+    "FincardClient",
+    "FincardError",
+    "Limits",
+    "OutcomeUnknown",
+    "Page",
+    "Paginator",
+    "PasswordLogin",
+    "PrivateKey",
+    "RequestContext",
+    "RetryPolicy",
+    "Sealed",
+    "Secret",
+    "SessionLogin",
+    "UsageError",
+    "ValidationError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs ``cryptography`` only when it is asked for."""
+    if name == "PrivateKey":
+        from ._crypto.keys import PrivateKey
+
+        return PrivateKey
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

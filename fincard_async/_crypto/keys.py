@@ -1,0 +1,192 @@
+"""RSA keys as opaque handles: read once, checked, never printed. Source: contract 5.
+
+Merchant and platform keys of this API are often 1024 bits long and come as base64 without PEM
+armour, sometimes under the wrong PEM label; all of that is read. A key below 2048 bits warns once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import NoReturn
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from fincard_async._sansio.secret import Secret
+from fincard_async.errors import ConfigError
+
+_LEAST_BITS = 1024
+_SOUND_BITS = 2048
+_ARMOUR = re.compile(rb"-----[A-Z ]+-----|\s+")
+_UNREADABLE = "the key is not an RSA key in PEM, DER or base64"
+
+
+class WeakKeyWarning(UserWarning):
+    """An RSA key shorter than 2048 bits is in use; the API still issues such keys."""
+
+
+class _Key:
+    """What both kinds of keys refuse: to be printed, copied or pickled."""
+
+    __slots__ = ("_bits",)
+
+    def __init__(self, bits: int) -> None:
+        if bits < _LEAST_BITS:
+            raise ConfigError(f"an RSA key must have at least {_LEAST_BITS} bits, not {bits}")
+        if bits < _SOUND_BITS:
+            warnings.warn(
+                f"an RSA key of {bits} bits is in use; {_SOUND_BITS} are recommended",
+                WeakKeyWarning,
+                stacklevel=4,
+            )
+        self._bits = bits
+
+    @property
+    def bits(self) -> int:
+        """Size of the modulus."""
+        return self._bits
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<{self._bits} bits>)"
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be copied or pickled")
+
+    __copy__ = __deepcopy__ = __reduce__ = __reduce_ex__ = _refuse
+
+
+class PublicKey(_Key):
+    """Seals values for the holder of the private key."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: rsa.RSAPublicKey) -> None:
+        super().__init__(key.key_size)
+        self._key = key
+
+    @classmethod
+    def parse(cls, data: bytes | str) -> PublicKey:
+        """Read PEM, DER or bare base64 (X.509 SubjectPublicKeyInfo, or PKCS#1 in PEM).
+
+        Raises:
+            ConfigError: It is none of these, or not RSA, or too short.
+        """
+        for attempt in _spellings(data):
+            try:
+                key = serialization.load_der_public_key(attempt)
+            except (ValueError, TypeError, UnsupportedAlgorithm):
+                continue
+            if isinstance(key, rsa.RSAPublicKey):
+                return cls(key)
+        raise ConfigError(_UNREADABLE)
+
+    def pem(self) -> str:
+        """The key as PEM text."""
+        return self._key.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ).decode("ascii")
+
+    def encrypt(self, text: bytes) -> bytes:
+        """One block, PKCS#1 v1.5 (contract 5)."""
+        return self._key.encrypt(text, padding.PKCS1v15())
+
+
+class PrivateKey(_Key):
+    """Opens values that were sealed for this key."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: rsa.RSAPrivateKey) -> None:
+        super().__init__(key.key_size)
+        self._key = key
+
+    @classmethod
+    def parse(cls, data: bytes | str, password: Secret | str | None = None) -> PrivateKey:
+        """Read PEM, DER or bare base64 (PKCS#8 or PKCS#1, also under the wrong label).
+
+        Raises:
+            ConfigError: It is none of these, not RSA, too short, or the password does not fit.
+        """
+        word = password.reveal() if isinstance(password, Secret) else password
+        secret = word.encode() if word else None
+        if b"ENCRYPTED" in _as_bytes(data) or secret is not None:
+            return cls(_encrypted(_as_bytes(data), secret))
+        for attempt in _spellings(data):
+            try:
+                key = serialization.load_der_private_key(attempt, None)
+            except (ValueError, TypeError, UnsupportedAlgorithm):
+                continue
+            if isinstance(key, rsa.RSAPrivateKey):
+                return cls(key)
+        raise ConfigError(_UNREADABLE)
+
+    @classmethod
+    def from_file(
+        cls, path: str | os.PathLike[str], password: Secret | str | None = None
+    ) -> PrivateKey:
+        """Read a key file; see ``parse``.
+
+        Raises:
+            ConfigError: The file cannot be read, or holds no usable key.
+        """
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"the key file cannot be read: {error.strerror}") from None
+        return cls.parse(data, password)
+
+    @classmethod
+    def generate(cls, bits: int = _SOUND_BITS) -> PrivateKey:
+        """Make a new key, for tests and the sandbox."""
+        return cls(rsa.generate_private_key(public_exponent=65537, key_size=bits))
+
+    def public_key(self) -> PublicKey:
+        """The other half."""
+        return PublicKey(self._key.public_key())
+
+    def pem(self) -> Secret:
+        """The key as PKCS#8 PEM text, without a password."""
+        text = self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        return Secret(text.decode("ascii"))
+
+    def decrypt(self, block: bytes) -> bytes:
+        """One block, PKCS#1 v1.5. A wrong key gives random bytes, not an error: check the shape."""
+        return self._key.decrypt(block, padding.PKCS1v15())
+
+
+def _as_bytes(data: bytes | str) -> bytes:
+    return data.encode() if isinstance(data, str) else data
+
+
+def _spellings(data: bytes | str) -> list[bytes]:
+    """DER readings of the input: as it is, and with PEM armour or bare base64 taken off."""
+    raw = _as_bytes(data)
+    try:
+        return [raw, base64.b64decode(_ARMOUR.sub(b"", raw), validate=True)]
+    except (binascii.Error, ValueError):
+        return [raw]
+
+
+def _encrypted(raw: bytes, password: bytes | None) -> rsa.RSAPrivateKey:
+    load = (
+        serialization.load_pem_private_key
+        if raw.lstrip().startswith(b"-----")
+        else serialization.load_der_private_key
+    )
+    try:
+        key = load(raw, password)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigError("the key needs a password, or the password is wrong") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ConfigError(_UNREADABLE)
+    return key

@@ -1,0 +1,1 @@
+"""Everything that awaits, through ports only: no HTTP library, no event loop by name."""

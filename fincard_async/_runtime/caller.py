@@ -1,0 +1,53 @@
+"""What the generated stubs call: the pipeline, in the three forms that answers have."""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+import msgspec
+
+from fincard_async._sansio.model import Model, PageData
+from fincard_async._sansio.operation import Operation
+from fincard_async._sansio.options import CallOptions
+from fincard_async._sansio.paging import Paginator
+
+from .paginator import PageReader
+from .pipeline import Pipeline
+
+I = TypeVar("I", bound=Model)  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
+
+
+class PipelineCaller:
+    """A ``Caller`` over one pipeline."""
+
+    __slots__ = ("_pipeline",)
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    async def call(
+        self, operation: Operation[I, O], request: I, options: CallOptions | None
+    ) -> O:
+        """One object."""
+        return cast(O, await self._pipeline.run(operation, request, options))
+
+    async def call_list(
+        self, operation: Operation[I, O], request: I, options: CallOptions | None
+    ) -> list[O]:
+        """A list."""
+        return cast(list[O], await self._pipeline.run(operation, request, options))
+
+    def paginate(
+        self, operation: Operation[I, O], request: I, options: CallOptions | None, prefetch: int
+    ) -> Paginator[O]:
+        """The rows of a paged query; nothing is sent yet."""
+        paging = operation.paging
+        assert paging is not None, "the schema gives every paged operation its paging"
+
+        async def read(number: int) -> PageData[O]:
+            page_request = msgspec.structs.replace(request, **{paging.page: number})
+            return cast(PageData[O], await self._pipeline.run(operation, page_request, options))
+
+        size = getattr(request, paging.size)
+        return PageReader(read, size=size, paging=paging, prefetch=prefetch)

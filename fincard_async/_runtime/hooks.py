@@ -1,0 +1,54 @@
+"""Observers: they see every call at four points, and can steer nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Point = Literal["prepared", "attempt", "outcome", "finished"]
+
+logger = logging.getLogger("fincard_async")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvent:
+    """What an observer is told: names and numbers, never a header, a body or a secret."""
+
+    point: Point
+    """``prepared`` once, ``attempt`` and ``outcome`` per attempt, ``finished`` once."""
+    operation: str
+    order_no: str | None
+    attempt: int
+    elapsed: float
+    """Seconds since the call began."""
+    error: str | None = None
+    """Class name of the error of this attempt or call; None on success."""
+    status: int | None = None
+    """HTTP status, if a reply came."""
+
+
+class Observer(Protocol):
+    """Called synchronously inside the call; it must be quick and must not raise."""
+
+    def __call__(self, event: CallEvent) -> None: ...
+
+
+class Observers:
+    """Tells every observer; one that raises is logged once and dropped."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = list(observers)
+
+    def __bool__(self) -> bool:
+        return bool(self._observers)
+
+    def tell(self, event: CallEvent) -> None:
+        """Pass an event to every observer that is left."""
+        for observer in tuple(self._observers):
+            try:
+                observer(event)
+            except Exception as error:  # an observer is foreign code and must not break a call
+                self._observers.remove(observer)
+                logger.warning("observer dropped after %s", type(error).__name__)

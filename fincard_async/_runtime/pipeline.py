@@ -1,0 +1,212 @@
+"""One call, top to bottom. This is the only place that knows the order of the stages.
+
+::
+
+    once per call      1 options   merge the client's settings with the call's
+                       2 order no  given, or minted once and then fixed
+                       3 build     check the rules, make the final bytes
+    once per attempt   4 limiter   a place among those in flight
+                       5 auth      the Authorization header
+                       6 transport bytes out, bytes in
+                       7 interpret HTTP status, envelope and data: a result, or an error
+    after an error     8 retry     give up, or sleep and repeat the same bytes
+
+The order number and the bytes are fixed outside the loop, so that no attempt can ask for a second
+card. A mutation ends in exactly one of: a result; a refusal that is known to be final (``ApiError``);
+``ConnectFailed``, where nothing was sent; ``OutcomeUnknown`` for everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from fincard_async._generated.wire import CONTEXT_HEADERS
+from fincard_async._sansio.headers import context_headers
+from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
+from fincard_async._sansio.model import Model
+from fincard_async._sansio.operation import Operation
+from fincard_async._sansio.options import CallOptions, RetryPolicy
+from fincard_async._sansio.order_no import NUMBER_BYTES, mint
+from fincard_async._sansio.outcome import conclude, from_failure, not_sent
+from fincard_async._sansio.refusals import RefusalRow
+from fincard_async._sansio.requests import Prepared, build_request, with_order_number
+from fincard_async._sansio.responses import interpret
+from fincard_async._sansio.retry import may_repeat, pause, read_retry_after
+from fincard_async.errors import FincardError, Unauthenticated, UsageError
+
+from .auth import Authorization
+from .hooks import CallEvent, Observers, Point, logger
+from .limiter import Limiter
+from .ports import Clock, Entropy, Transport
+
+I = TypeVar("I", bound=Model)  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a call may override."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    """Context and content headers, complete but for Authorization."""
+    timeout: float
+    """Seconds for the whole call."""
+    retry: RetryPolicy
+    money_as: str = "number"
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of one call so far."""
+
+    started: float
+    deadline: float
+    attempts: int = 0
+    refused_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """Carries out operations. Everything it needs of the outside world is a port."""
+
+    transport: Transport
+    auth: Authorization | None
+    limiter: Limiter
+    clock: Clock
+    entropy: Entropy
+    observers: Observers
+    refusals: Sequence[RefusalRow]
+    settings: Settings
+
+    async def run(
+        self, operation: Operation[I, O], request: I, options: CallOptions | None, path: str = ""
+    ) -> object:
+        """Carry out one operation and return its decoded ``data``.
+
+        Raises:
+            UsageError: Nothing was sent.
+            FincardError: See the law of this module.
+        """
+        settings = merge(self.settings, options)
+        request = with_order_number(operation, request, mint(self.entropy.token_bytes(NUMBER_BYTES)))
+        prepared = build_request(operation, request, money_as=settings.money_as)
+        if path:
+            prepared = replace(prepared, path=path)
+        now = self.clock.monotonic()
+        progress = _Progress(started=now, deadline=now + settings.timeout)
+        self._tell("prepared", prepared, progress)
+        while True:
+            progress.attempts += 1
+            self._tell("attempt", prepared, progress)
+            try:
+                result = await self._attempt(prepared, settings, progress)
+            except FincardError as error:
+                self._tell("outcome", prepared, progress, error)
+                delay = self._delay(error, prepared, settings, progress)
+                if delay is None:
+                    final = conclude(
+                        error,
+                        operation=operation.name,
+                        mutates=operation.mutates,
+                        order_no=prepared.order_no,
+                        attempts=progress.attempts,
+                    )
+                    self._tell("finished", prepared, progress, final)
+                    raise final from (error if final is not error else None)
+                logger.info("%s: %s; again in %.3f s", operation.name, type(error).__name__, delay)
+                await self.clock.sleep(delay)
+            else:
+                self._tell("outcome", prepared, progress)
+                self._tell("finished", prepared, progress)
+                return result
+
+    async def _attempt(
+        self, prepared: Prepared, settings: Settings, progress: _Progress
+    ) -> object:
+        header = ""
+        async with self.limiter.permit(progress.deadline):
+            headers = settings.headers
+            if self.auth is not None:
+                header = await self._authorize(progress)
+                headers = {**headers, CONTEXT_HEADERS["authorization"]: header}
+            remaining = progress.deadline - self.clock.monotonic()
+            if remaining <= 0:
+                raise not_sent("the deadline passed before the request was sent")
+            try:
+                response = await self.transport.send(
+                    HttpRequest(prepared.path, headers, prepared.body), remaining
+                )
+            except TransportFailure as failure:
+                raise from_failure(failure) from None
+        try:
+            return interpret(prepared.operation, prepared.request, response, self.refusals)
+        except FincardError as error:
+            error.status = response.status
+            error.retry_after = self._retry_after(response)
+            if isinstance(error, Unauthenticated) and self.auth is not None:
+                progress.refused_token = progress.refused_token or not self.auth.refuse(header)
+            raise
+
+    async def _authorize(self, progress: _Progress) -> str:
+        """The header for this attempt; a login that fails leaves the call itself unsent."""
+        assert self.auth is not None
+        try:
+            return await self.auth.header(progress.deadline)
+        except (Unauthenticated, UsageError):
+            progress.refused_token = True
+            raise
+        except FincardError as error:
+            raise not_sent(f"the login failed: {error.message}") from error
+
+    def _delay(
+        self, error: FincardError, prepared: Prepared, settings: Settings, progress: _Progress
+    ) -> float | None:
+        """Seconds until the next attempt, or None to give up."""
+        safety, policy = prepared.operation.safety, settings.retry
+        if isinstance(error, Unauthenticated) and not progress.refused_token:
+            progress.refused_token = True
+            return 0.0
+        if not may_repeat(error, safety, policy, progress.attempts):
+            return None
+        delay = pause(error, policy, progress.attempts, self.entropy.fraction())
+        return delay if self.clock.monotonic() + delay < progress.deadline else None
+
+    def _retry_after(self, response: HttpResponse) -> float | None:
+        return read_retry_after(response.headers.get("retry-after"), self.clock.wall())
+
+    def _tell(
+        self,
+        point: Point,
+        prepared: Prepared,
+        progress: _Progress,
+        error: FincardError | None = None,
+    ) -> None:
+        if self.observers:
+            event = CallEvent(
+                point=point,
+                operation=prepared.operation.name,
+                order_no=prepared.order_no,
+                attempt=progress.attempts,
+                elapsed=self.clock.monotonic() - progress.started,
+                error=None if error is None else type(error).__name__,
+                status=None if error is None else error.status,
+            )
+            self.observers.tell(event)
+
+
+def merge(settings: Settings, options: CallOptions | None) -> Settings:
+    """Stage 1: the call's own settings over the client's."""
+    if options is None:
+        return settings
+    return replace(
+        settings,
+        timeout=settings.timeout if options.timeout is None else options.timeout,
+        retry=settings.retry if options.retry is None else options.retry,
+        headers=(
+            settings.headers
+            if options.context is None
+            else {**settings.headers, **context_headers(options.context, CONTEXT_HEADERS)}
+        ),
+    )

@@ -1,0 +1,78 @@
+"""The outside world as this package needs it: a wire, a clock, randomness."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Protocol
+
+import anyio
+
+from fincard_async._sansio.messages import HttpRequest, HttpResponse
+
+
+class Transport(Protocol):
+    """Carries one POST and brings back one complete answer."""
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        """Send once, never follow a redirect, never repeat.
+
+        Raises:
+            TransportFailure: No complete answer within ``timeout`` seconds.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, as a port, so that tests need none."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back: for deadlines and pauses."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since the epoch: for token lifetimes and dates in headers."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Entropy(Protocol):
+    """Randomness, as a port."""
+
+    def token_bytes(self, count: int) -> bytes:
+        """Unpredictable bytes, for order numbers."""
+        ...
+
+    def fraction(self) -> float:
+        """A number from 0 up to 1, for jitter."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+
+class SystemEntropy:
+    """The machine's source of randomness."""
+
+    def token_bytes(self, count: int) -> bytes:
+        return secrets.token_bytes(count)
+
+    def fraction(self) -> float:
+        return secrets.randbits(53) / (1 << 53)

@@ -1,0 +1,59 @@
+"""JSON in both directions, with the types that JSON does not know: money, secrets, sealed values."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from .money import Money, parse_amount
+from .secret import Sealed, Secret
+
+T = TypeVar("T")
+
+
+class _Digits(str):
+    """The digits of a JSON number with a fraction, exactly as they stood on the wire."""
+
+    __slots__ = ()
+
+
+def _decode_hook(kind: type, value: object) -> object:
+    if kind is Money:
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError("an amount must be a number or a string")
+        return parse_amount(str(value))
+    if not isinstance(value, str) or isinstance(value, _Digits):
+        raise ValueError("a secret must be a string")
+    return kind(value)
+
+
+def _encode_hook(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Sealed):
+        return value.ciphertext
+    raise NotImplementedError(f"cannot encode {type(value).__name__}")
+
+
+def make_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder that reads amounts exactly and Long values from numbers or strings."""
+    return msgspec.json.Decoder(kind, strict=False, dec_hook=_decode_hook, float_hook=_Digits)
+
+
+_NUMBERS = msgspec.json.Encoder(enc_hook=_encode_hook, decimal_format="number")
+_STRINGS = msgspec.json.Encoder(enc_hook=_encode_hook, decimal_format="string")
+
+
+def encode(value: object, *, money_as: str = "number") -> bytes:
+    """The final bytes of a body; amounts as JSON numbers, or as strings where asked."""
+    return (_STRINGS if money_as == "string" else _NUMBERS).encode(value)
+
+
+def decode_any(data: bytes | msgspec.Raw) -> object:
+    """Untyped JSON with numbers kept exact: fractions as Decimal."""
+    return _ANY.decode(data)
+
+
+_ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(float_hook=Decimal)

@@ -1,0 +1,95 @@
+"""The envelope ``{success, code, msg, data}`` that surrounds every answer.
+
+Both directions stand here: ``open_envelope`` for the client, ``render_envelope`` for the sandbox.
+Source: seed; contract 2.1.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from fincard_async.errors import NotAnEnvelope
+
+from .codec import encode
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 64
+_NULL = msgspec.Raw(b"null")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SUCCESS_CODES = frozenset({200, 0, "200", "0"})
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """An answer with its ``data`` still undecoded, because its shape differs on a refusal."""
+
+    success: bool | None = None
+    code: int | str | None = None
+    msg: str | None = None
+    message: str | None = None
+    data: msgspec.Raw = _NULL
+
+    @property
+    def succeeded(self) -> bool:
+        """``success`` where present, else a success code together with data (contract 2.1)."""
+        if self.success is not None:
+            return self.success
+        return self.code in _SUCCESS_CODES and bytes(self.data) != b"null"
+
+    @property
+    def text(self) -> str:
+        """What the server says, under either of its two names."""
+        return self.msg or self.message or ""
+
+    @property
+    def number(self) -> int | None:
+        """``code`` as an integer; None if absent or not a number."""
+        try:
+            return None if self.code is None else int(self.code)
+        except ValueError:
+            return None
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+
+
+def too_deep(body: bytes) -> bool:
+    """True if the body nests deeper than any answer of this API.
+
+    The decoder can exhaust a small thread stack, so this runs first. The count of opening brackets
+    bounds the depth and lets nearly every body pass; a longer one loses its strings, then its
+    innermost pairs, one level at a time.
+    """
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    if b"\\" in body:
+        body = _STRING.sub(b"", body)
+    else:
+        body = b"".join(body.split(b'"')[::2])
+    brackets = body.translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        peeled = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(peeled) == len(brackets):
+            break
+        brackets = peeled
+    return brackets.count(b"[") + brackets.count(b"{") > 0
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """Read the envelope, or raise NotAnEnvelope without quoting the body."""
+    if too_deep(body):
+        raise NotAnEnvelope("the reply is nested too deeply")
+    try:
+        envelope = _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+        raise NotAnEnvelope(f"the reply of {len(body)} bytes is not a JSON envelope") from None
+    if envelope.success is None and envelope.code is None:
+        raise NotAnEnvelope("the reply has neither success nor code")
+    return envelope
+
+
+def render_envelope(*, success: bool, code: int, msg: str | None, data: object) -> bytes:
+    """The sandbox's side: one answer as bytes."""
+    return encode({"success": success, "code": code, "msg": msg, "data": data})

@@ -1,0 +1,60 @@
+"""Exact amounts: one grammar for what is sent and what is read.
+
+The API writes an amount as a JSON number or as a string (contract 7.2). Both are read exactly, and
+both must match one strict grammar: digits, optionally a fraction, no exponent, no ``NaN``, no
+``1_000``. A float is refused, because it has lost the amount before this code sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias
+
+from fincard_async.errors import ArgumentTypeError, ValidationError
+
+Amount: TypeAlias = Decimal | int | str
+"""What a method takes where the API wants money."""
+
+_GRAMMAR = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
+
+
+def parse_amount(text: str) -> Decimal:
+    """Read one amount; raises ValueError without quoting the text, which may be anything."""
+    if not _GRAMMAR.match(text):
+        raise ValueError("not an exact decimal amount")
+    return Decimal(text)
+
+
+def to_money(value: object, field: str = "amount") -> Decimal:
+    """Turn what a caller gave into an exact Decimal, or raise before anything is sent.
+
+    Raises:
+        ArgumentTypeError: For a float, a bool, or anything else that is no Decimal, int or str.
+        ValidationError: For text or a Decimal outside the grammar, such as ``NaN`` or ``1_000``.
+    """
+    if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
+        raise ArgumentTypeError(
+            f"{field} must be a Decimal, an int or a str, not {type(value).__name__}"
+        )
+    text = value if isinstance(value, str) else format(value, "f")
+    try:
+        return parse_amount(text)
+    except ValueError:
+        raise ValidationError(f"{field} must be a plain decimal number such as 12.50") from None
+
+
+if TYPE_CHECKING:
+    Money: TypeAlias = Decimal
+else:
+
+    class _DecimalInDisguise(type):
+        def __instancecheck__(cls, value: object) -> bool:
+            return isinstance(value, Decimal)
+
+    class Money(metaclass=_DecimalInDisguise):
+        """Marks a money field in a generated struct: values are Decimal, the grammar is ours.
+
+        msgspec's own Decimal decoding accepts ``NaN``, ``1_000`` and ``1e400``; a custom type goes
+        through ``codec.decode_hook`` instead, and sees the digits before they become a float.
+        """

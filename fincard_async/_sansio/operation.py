@@ -1,0 +1,130 @@
+"""An operation of the API as a constant: what to send, what comes back, what may be done twice.
+
+The constants themselves are generated (``_generated.operations``); the schema is their source.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from .codec import make_decoder
+from .model import Model, PageData
+
+I = TypeVar("I", bound=Model, covariant=True)  # noqa: E741 - input
+O = TypeVar("O", covariant=True)  # noqa: E741 - output
+
+
+class Safety(enum.Enum):
+    """What a second execution of the same request would do."""
+
+    READ = "read"
+    """Nothing: it may be repeated freely."""
+    IDEMPOTENT_WRITE = "idempotent-write"
+    """The same final state: a frozen card stays frozen."""
+    UNSAFE = "unsafe"
+    """Money moves, or a card is made, a second time."""
+
+
+Kind = Literal["text", "integer", "money", "boolean", "enum", "secret", "list", "object"]
+Shape = Literal["object", "list", "page", "bare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What the schema says about one field of a request."""
+
+    name: str
+    """Python name of the field."""
+    wire: str
+    """Name of the field in JSON."""
+    kind: Kind
+    required: bool = False
+    min_length: int | None = None
+    max_length: int | None = None
+    minimum: str | None = None
+    maximum: str | None = None
+    above: str | None = None
+    """Exclusive lower bound."""
+    pattern: str | None = None
+    check: str | None = None
+    """Name of a rule written by hand, see ``rules.CHECKS``."""
+    at_most_one: tuple[str, ...] = ()
+    """For an object: at most one of these Python field names may be given."""
+    fields: tuple[Rule, ...] = ()
+    """Rules of the nested object, or of each item of the list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderNumber:
+    """The idempotency field of a mutation."""
+
+    name: str
+    wire: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """How a query is paged. Source: seed, "Transaction Queries"; contract 3.7."""
+
+    page: str
+    """Python name of the page number's field; pages count from 1."""
+    size: str
+    max_size: int
+    natural_key: tuple[str, ...]
+    """Python names of the record fields that identify a row."""
+    start: str | None = None
+    """Python name of the field for the start of the time window, in epoch milliseconds."""
+    end: str | None = None
+    time: str | None = None
+    """Python name of the record's own time, in epoch milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation(Generic[I, O]):
+    """One endpoint. ``path`` begins with the API prefix; the origin is the client's."""
+
+    name: str
+    path: str
+    input: type[I]
+    output: type[O]
+    """Type of ``data``; for a page or a list, the type of one item."""
+    shape: Shape
+    safety: Safety
+    rules: tuple[Rule, ...]
+    order_number: OrderNumber | None = None
+    kind: str | None = None
+    """Value of ``type`` that the server gives to this mutation in its queries."""
+    echo: tuple[tuple[str, str], ...] = ()
+    """(request field, answer field), Python names, that must be equal when both are present."""
+    paging: Paging | None = None
+    sealed: tuple[str, ...] = ()
+    """Paths of the sealed fields in the answer, such as ``records[].values``."""
+    aliases: tuple[tuple[str, str], ...] = ()
+    """(other spelling, documented spelling) of wire names accepted in answers."""
+    deprecated: str | None = None
+
+    @property
+    def mutates(self) -> bool:
+        """True if the operation changes something on the server."""
+        return self.safety is not Safety.READ
+
+    @cached_property
+    def decoder(self) -> msgspec.json.Decoder[object]:
+        """Decodes ``data`` (for ``bare``: the whole body); built on first use."""
+        return make_decoder(self._wire_type)
+
+    @cached_property
+    def input_decoder(self) -> msgspec.json.Decoder[Any]:
+        """Decodes a request body; the sandbox's side of ``requests.build_request``."""
+        return make_decoder(self.input)
+
+    @property
+    def _wire_type(self) -> object:
+        if self.shape == "page":
+            return PageData[self.output]  # type: ignore[name-defined]  # a run-time type
+        return list[self.output] if self.shape == "list" else self.output  # type: ignore[name-defined]  # likewise

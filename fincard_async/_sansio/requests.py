@@ -1,0 +1,68 @@
+"""Stages 2 and 3 of a call: fix the order number, check the rules, make the final bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from .codec import encode
+from .model import Model
+from .operation import Operation
+from .rules import check
+
+I = TypeVar("I", bound=Model)  # noqa: E741 - input
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call whose bytes are final: every attempt sends exactly these."""
+
+    operation: Operation[Model, object]
+    request: Model = field(repr=False)
+    path: str
+    body: bytes = field(repr=False)
+    order_no: str | None
+
+
+def with_order_number(operation: Operation[I, object], request: I, minted: str) -> I:
+    """Put ``minted`` where the caller gave no order number; a given one is kept."""
+    number = operation.order_number
+    if number is None or getattr(request, number.name) is not None:
+        return request
+    return msgspec.structs.replace(request, **{number.name: minted})
+
+
+def order_no_of(operation: Operation[I, object], request: I) -> str | None:
+    """The order number in a request; None for a read."""
+    number = operation.order_number
+    return None if number is None else getattr(request, number.name)
+
+
+def build_request(operation: Operation[I, object], request: I, *, money_as: str) -> Prepared:
+    """Check a request and make its bytes.
+
+    Raises:
+        ValidationError: A rule of the schema is broken; nothing was sent.
+    """
+    check(operation.rules, request)
+    return Prepared(
+        operation=operation,
+        request=request,
+        path=operation.path,
+        body=encode(request, money_as=money_as),
+        order_no=order_no_of(operation, request),
+    )
+
+
+def parse_request(operation: Operation[I, object], body: bytes) -> I:
+    """The sandbox's side of ``build_request``: bytes to a checked request.
+
+    Raises:
+        msgspec.MsgspecError: The body is not the documented JSON.
+        ValidationError: A rule of the schema is broken.
+    """
+    request: I = operation.input_decoder.decode(body)
+    check(operation.rules, request)
+    return request

@@ -1,0 +1,77 @@
+"""Values that must not leak: ``Secret`` (readable on request) and ``Sealed`` (still encrypted).
+
+Neither prints, formats, hashes, iterates, copies nor pickles. The one way to a secret's text is
+``reveal()``, so that a search for that word finds every place where a secret is read.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import NoReturn, overload
+
+
+class _Guarded:
+    """Refuses every accidental way out of the value it holds."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"{type(self).__name__} holds text, not {type(text).__name__}")
+        self._text = text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would let a dictionary compare secrets
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be copied or pickled")
+
+    __copy__ = __deepcopy__ = __reduce__ = __reduce_ex__ = _refuse
+
+
+class Secret(_Guarded):
+    """Text that is readable only through ``reveal()``: a password, a PIN, an opened card number."""
+
+    __slots__ = ()
+
+    def reveal(self) -> str:
+        """Return the text. Keep it in as few variables, for as short a time, as you can."""
+        return self._text
+
+
+class Sealed(_Guarded):
+    """A value that the server encrypted for the merchant's RSA key; open it with ``client.unseal``.
+
+    Source: seed, "Card Sensitive Info" and "Card 3DS Transactions".
+    """
+
+    __slots__ = ()
+
+    @property
+    def ciphertext(self) -> str:
+        """The text as it came over the wire: base64, in one or more blocks of the key's size."""
+        return self._text
+
+
+@overload
+def as_secret(value: Secret | str) -> Secret: ...
+@overload
+def as_secret(value: Secret | str | None) -> Secret | None: ...
+def as_secret(value: Secret | str | None) -> Secret | None:
+    """Wrap plain text that a caller gave for a secret argument; None and secrets pass."""
+    return Secret(value) if isinstance(value, str) else value

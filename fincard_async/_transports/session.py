@@ -1,0 +1,192 @@
+"""Carries calls over an aiohttp ``ClientSession``.
+
+"Sent" is decided by aiohttp's trace hook, never by the class of an exception: the same exception is
+raised for a connection that was stale before the request and for a server that carried the request
+out and then died; and aiohttp reports status 400 for an answer that it cannot parse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from types import SimpleNamespace
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from fincard_async._sansio.envelope import MAX_BODY_BYTES
+from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
+from fincard_async.errors import ClientClosed, ConfigError, ForkedClient, WrongLoop
+
+_CONNECT_SECONDS: Final = 10.0
+_KEEPALIVE_SECONDS: Final = 15.0
+"""Shorter than servers usually keep an idle connection, so that a stale one is rarely met."""
+
+
+class _Sent:
+    """Whether the request's first bytes were handed over."""
+
+    __slots__ = ("yes",)
+
+    def __init__(self) -> None:
+        self.yes = False
+
+
+async def _on_headers_sent(
+    session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    params: aiohttp.TraceRequestHeadersSentParams,
+) -> None:
+    sent = context.trace_request_ctx
+    if isinstance(sent, _Sent):
+        sent.yes = True
+
+
+class SessionTransport:
+    """A pool of connections to one origin; opened on first use, in the loop of that use."""
+
+    def __init__(
+        self,
+        origin: str,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        if ssl_context is not None and ssl_context.verify_mode == ssl.CERT_NONE:
+            raise ConfigError("ssl_context must verify certificates")
+        self._origin = origin
+        self._ssl = ssl_context
+        self._proxy = proxy
+        self._given = session
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
+        self._closed = False
+        self._urls: dict[str, URL] = {}
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        """Send once; never follow a redirect, never repeat.
+
+        Raises:
+            TransportFailure: No complete answer in time.
+            ClientClosed, WrongLoop, ForkedClient: The client cannot be used here; nothing was sent.
+        """
+        session = self._open()
+        sent = _Sent()
+        failure: TransportFailure
+        try:
+            async with session.post(
+                self._url(request.path),
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=aiohttp.ClientTimeout(
+                    total=timeout, connect=min(timeout, _CONNECT_SECONDS)
+                ),
+                trace_request_ctx=sent,
+            ) as response:
+                body = await _read(response)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return HttpResponse(response.status, headers, body)
+        except TransportFailure:
+            raise
+        except Exception as error:  # everything aiohttp may raise is sorted by one table
+            failure = _failure(error, sent.yes)
+        raise failure
+
+    async def aclose(self) -> None:
+        """Close every connection; a session that the caller gave stays open."""
+        self._closed = True
+        if self._session is not None and self._session is not self._given:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ClientClosed("the client is closed")
+        if os.getpid() != self._pid:
+            raise ForkedClient("the client belongs to the parent process; create one after fork")
+        loop = asyncio.get_running_loop()
+        if self._session is None:
+            self._session, self._loop = self._make_session(), loop
+        elif loop is not self._loop:
+            raise WrongLoop("the client belongs to another event loop; create one per loop")
+        return self._session
+
+    def _make_session(self) -> aiohttp.ClientSession:
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_on_headers_sent)
+        if self._given is not None:
+            trace.freeze()
+            self._given.trace_configs.append(trace)
+            return self._given
+        return aiohttp.ClientSession(
+            # The limiter bounds what is in flight; a second bound here would hide waiting calls.
+            connector=aiohttp.TCPConnector(
+                limit=0, ssl=self._ssl or _verified(), keepalive_timeout=_KEEPALIVE_SECONDS
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            auto_decompress=False,
+            trust_env=False,
+            trace_configs=[trace],
+        )
+
+    def _url(self, path: str) -> URL:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = URL(self._origin + path, encoded=True)
+        return url
+
+
+def _verified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body, bounded; an encoding that was not asked for is not unpacked."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise TransportFailure("malformed", sent=True, detail="the reply has a content encoding")
+    if (response.content_length or 0) > MAX_BODY_BYTES:
+        raise _too_large(response)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise _too_large(response)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(response: aiohttp.ClientResponse) -> TransportFailure:
+    response.close()
+    return TransportFailure(
+        "too-large", sent=True, detail=f"the reply is longer than {MAX_BODY_BYTES} bytes"
+    )
+
+
+_FAULTS: Final[tuple[tuple[type[Exception], Reason, str], ...]] = (
+    (aiohttp.ClientConnectorCertificateError, "certificate", "the certificate is not accepted"),
+    (aiohttp.ConnectionTimeoutError, "connect", "no connection in time"),
+    (TimeoutError, "timeout", "no complete reply in time"),
+    (aiohttp.ClientPayloadError, "lost", "the reply was cut short"),
+    (aiohttp.ClientResponseError, "malformed", "the reply is not HTTP"),
+    (aiohttp.ClientConnectorDNSError, "connect", "the host's name does not resolve"),
+    (aiohttp.ClientConnectorError, "connect", "the connection was refused"),
+    (aiohttp.ClientError, "lost", "the connection broke"),
+    (OSError, "lost", "the connection broke"),
+)
+
+
+def _failure(error: Exception, sent: bool) -> TransportFailure:
+    """Sort an exception of aiohttp; only the class is looked at, since its text may hold secrets."""
+    for kind, reason, detail in _FAULTS:
+        if isinstance(error, kind):
+            return TransportFailure(reason, sent=sent, detail=detail)
+    return TransportFailure("lost", sent=sent, detail=f"{type(error).__name__} in the transport")

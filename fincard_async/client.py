@@ -1,0 +1,265 @@
+"""The client: the one place where the runtime meets its adapters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, cast, overload
+
+from ._generated.models.auth import LoginReply
+from ._generated.resources_index import Resources
+from ._generated.wire import CONTEXT_HEADERS, REFUSALS
+from ._runtime.auth import Authorization, FixedToken, LoginToken
+from ._runtime.caller import PipelineCaller
+from ._runtime.credentials import Auth, BearerToken, token_in
+from ._runtime.hooks import Observer, Observers
+from ._runtime.limiter import Limiter
+from ._runtime.pipeline import Pipeline, Settings, merge
+from ._runtime.ports import Clock, Entropy, SystemClock, SystemEntropy, Transport
+from ._sansio.base_url import parse_origin
+from ._sansio.headers import check_value, context_headers
+from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
+from ._sansio.secret import Sealed, Secret, as_secret
+from ._sansio.token import Token, make_token
+from .config import load_settings
+from .errors import ConfigError, Unauthenticated
+
+if TYPE_CHECKING:
+    import ssl
+
+    import aiohttp
+
+    from ._crypto.keys import PrivateKey
+    from ._crypto.opening import CardSecrets
+    from ._generated.models.cards import SensitiveCard
+    from ._generated.models.transactions import ThreeDsRecord
+
+_BODY_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What every view of a client shares."""
+
+    origin: str
+    tenant_id: str
+    transport: Transport
+    card_key: PrivateKey | None = field(repr=False)
+
+
+class FincardClient(Resources):
+    """Calls the FinCard Virtual API; one per event loop, shared by all tasks.
+
+    Use it as ``async with FincardClient(...) as client``, or call ``aclose()`` at the end. Every
+    endpoint is a method of a resource: ``client.cards.open(...)``, ``client.transactions.operations()``.
+
+    Args:
+        base_url: Origin of the server, such as ``https://sandbox.finhub.cloud``; https, or http on
+            loopback. There is no default, because the same credentials may work in production.
+        auth: ``SessionLogin``, ``PasswordLogin`` or ``BearerToken`` (contract 1.3).
+        tenant_id: The tenant, sent as a header with every call (contract 1.4).
+        context: Who is calling, for the other context headers.
+        card_key: The merchant's RSA private key; needed by ``unseal`` only.
+        retry: How often and how patiently a failed attempt is repeated.
+        limits: Calls in flight and per second.
+        timeout: Seconds for one call: login, limits, every attempt and every pause.
+        session: An aiohttp session of the caller's own; it stays open when the client closes.
+        observers: Called at four points of every call; see ``fincard_async.hooks``.
+        proxy: URL of an HTTP proxy. Proxies from the environment are not used.
+        ssl_context: For a custom certificate authority or a client certificate.
+        money_as: ``"number"`` or ``"string"``: how amounts are written (contract 9, row 7).
+        transport: Carries calls in place of aiohttp, such as an in-process sandbox.
+        clock: Time; for tests.
+        entropy: Randomness; for tests.
+
+    Raises:
+        ConfigError: A setting cannot be used; nothing was sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        auth: Auth,
+        tenant_id: str,
+        context: RequestContext | None = None,
+        card_key: PrivateKey | None = None,
+        retry: RetryPolicy | None = None,
+        limits: Limits | None = None,
+        timeout: float = 30.0,
+        session: aiohttp.ClientSession | None = None,
+        observers: Sequence[Observer] = (),
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        money_as: str = "number",
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+    ) -> None:
+        origin = parse_origin(base_url)
+        if timeout <= 0:
+            raise ConfigError("timeout must be more than 0 seconds")
+        if money_as not in ("number", "string"):
+            raise ConfigError('money_as must be "number" or "string"')
+        if transport is None:
+            from ._transports.session import SessionTransport
+
+            transport = SessionTransport(
+                origin, session=session, ssl_context=ssl_context, proxy=proxy
+            )
+        clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
+        retry = retry or RetryPolicy()
+        headers = {
+            **_BODY_HEADERS,
+            CONTEXT_HEADERS["tenant_id"]: check_value("tenant_id", tenant_id),
+            **context_headers(context or RequestContext(), CONTEXT_HEADERS),
+        }
+        # A login never waits behind the calls that wait for it, so it has limits of its own.
+        outside = Pipeline(
+            transport=transport,
+            auth=None,
+            limiter=Limiter(Limits(), clock),
+            clock=clock,
+            entropy=entropy,
+            observers=Observers(observers),
+            refusals=REFUSALS,
+            settings=Settings(headers=headers, timeout=timeout, retry=retry, money_as=money_as),
+        )
+        self._core = _Core(origin, tenant_id, transport, card_key)
+        self._pipeline = replace(
+            outside,
+            auth=_authorization(auth, tenant_id, outside, clock),
+            limiter=Limiter(limits or Limits(), clock),
+        )
+        self._owner = True
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, profile: str | None = None
+    ) -> FincardClient:
+        """Make a client from ``FINCARD_...`` variables and profiles; see ``fincard_async.config``.
+
+        Raises:
+            ConfigError: A setting is missing or wrong; the message names the variable.
+        """
+        settings = load_settings(os.environ if environ is None else environ, profile)
+        key = None
+        if settings.card_key is not None:
+            from ._crypto.keys import PrivateKey
+
+            key = PrivateKey.from_file(settings.card_key, settings.card_key_password)
+        return cls(
+            base_url=settings.base_url,
+            auth=settings.auth,
+            tenant_id=settings.tenant_id,
+            context=settings.context,
+            card_key=key,
+            timeout=settings.timeout or 30.0,
+        )
+
+    def with_options(
+        self,
+        *,
+        context: RequestContext | None = None,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> FincardClient:
+        """A view with other settings on the same connections, login and limits.
+
+        Closing the view closes nothing; the client it came from stays the owner.
+        """
+        options = CallOptions(context=context, timeout=timeout, retry=retry)
+        view = object.__new__(type(self))
+        view._core = self._core
+        view._pipeline = replace(
+            self._pipeline, settings=merge(self._pipeline.settings, options)
+        )
+        view._owner = False
+        return view
+
+    @overload
+    async def unseal(self, sealed: SensitiveCard) -> CardSecrets: ...
+    @overload
+    async def unseal(self, sealed: ThreeDsRecord) -> Secret | None: ...
+    @overload
+    async def unseal(self, sealed: Sealed) -> Secret: ...
+    async def unseal(
+        self, sealed: SensitiveCard | ThreeDsRecord | Sealed
+    ) -> CardSecrets | Secret | None:
+        """Open sealed values with the merchant's key; nothing is sent.
+
+        Args:
+            sealed: The answer of ``cards.get_sensitive``, a row of ``transactions.three_ds``, or a
+                single value. The content of the first two is checked for its shape; a single value
+                only for being text, so prefer the whole record.
+
+        Raises:
+            ConfigError: The client has no ``card_key``.
+            UnsealError: A value does not open with this key.
+        """
+        from ._crypto import opening, sealing
+        from ._generated.models.cards import SensitiveCard
+
+        if (key := self._core.card_key) is None:
+            raise ConfigError("card_key is not set (FINCARD_CARD_KEY): it opens sealed values")
+        if isinstance(sealed, Sealed):
+            return sealing.unseal(key, sealed, "text")
+        if isinstance(sealed, SensitiveCard):
+            return opening.open_card(key, sealed)
+        return opening.open_three_ds(key, sealed)
+
+    @property
+    def origin(self) -> str:
+        """Where calls go: ``scheme://host[:port]``."""
+        return self._core.origin
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant on whose behalf calls are made."""
+        return self._core.tenant_id
+
+    async def aclose(self) -> None:
+        """Close every connection. Calls still in flight end as ``ConnectionLost``."""
+        if self._owner:
+            await self._core.transport.aclose()
+
+    async def __aenter__(self) -> FincardClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({type(self._core.transport).__name__})"
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TypeError("a client cannot be copied or pickled")
+
+    __copy__ = __deepcopy__ = __reduce__ = __reduce_ex__ = _refuse
+
+    def _caller(self) -> PipelineCaller:
+        return PipelineCaller(self._pipeline)
+
+
+def _authorization(auth: Auth, tenant_id: str, outside: Pipeline, clock: Clock) -> Authorization:
+    if isinstance(auth, BearerToken):
+        token = as_secret(auth.token)
+        return FixedToken(check_value("token", token.reveal()))
+    login = auth.request(tenant_id)
+
+    async def fetch(deadline: float) -> Token:
+        options = CallOptions(timeout=max(deadline - clock.monotonic(), 0.001))
+        reply = await outside.run(login.operation, login.request, options, login.path)
+        found = token_in(cast(LoginReply, reply))
+        if found is None:
+            raise Unauthenticated("the login was refused, or its answer holds no token")
+        return make_token(*found, clock.wall())
+
+    return LoginToken(fetch, clock)

@@ -1,0 +1,34 @@
+"""What the sandbox does for each endpoint: one class per resource of the schema.
+
+``Handlers`` satisfies the generated Protocol of the same name, so that an endpoint without a
+handler is a type error and not a surprise.
+"""
+
+from __future__ import annotations
+
+from fincard_async.sandbox.sealing import Sealer
+from fincard_async.sandbox.state import State
+
+from .cards import Cards
+from .transactions import Transactions
+
+
+class Handlers:
+    """All handlers over one state."""
+
+    def __init__(self, state: State, sealer: Sealer) -> None:
+        self._cards = Cards(state, sealer)
+        self._transactions = Transactions(state, sealer)
+
+    @property
+    def cards(self) -> Cards:
+        """Card types, cards and operations on them."""
+        return self._cards
+
+    @property
+    def transactions(self) -> Transactions:
+        """The six queries."""
+        return self._transactions
+
+
+__all__ = ["Handlers"]

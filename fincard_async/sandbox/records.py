@@ -1,0 +1,161 @@
+"""What the sandbox remembers: accounts, cards, orders and what happened at merchants.
+
+Plain mutable records without behaviour; amounts are exact decimals in US dollars, times are epoch
+milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from fincard_async._generated.models.cards import CardType, RiskControls, SpendingControl
+from fincard_async._generated.models.common import (
+    AuthorizationStatus,
+    AuthorizationType,
+    CardStatus,
+    FeeType,
+    OperationStatus,
+    OperationType,
+    ThreeDsType,
+)
+from fincard_async._generated.models.transactions import MerchantData
+
+from .fees import ZERO
+
+
+@dataclass(slots=True)
+class Purse:
+    """Money in one place; a shared card uses the purse of its account."""
+
+    balance: Decimal
+
+
+@dataclass(slots=True)
+class Account:
+    """An account of the merchant. Source: contract 3.3."""
+
+    account_id: int
+    shared: bool
+    """True for an account that shared cards draw on (MARGIN)."""
+    purse: Purse
+
+
+@dataclass(slots=True)
+class Card:
+    """A card from the moment it was ordered."""
+
+    card_no: str
+    serial: int
+    """Decides its digits, see ``faces``."""
+    card_type: CardType
+    holder_id: int | None
+    printed: str | None = field(repr=False)
+    """Number under which a physical card was bought offline."""
+    purse: Purse
+    bind_time: int
+    currency: str
+    status: CardStatus = CardStatus.PENDING
+    blocked: bool = False
+    used: Decimal = ZERO
+    """Spent and not refunded, held amounts included."""
+    no_pin_amount: Decimal | None = None
+    spending_controls: list[SpendingControl] = field(default_factory=list)
+    risk_controls: RiskControls | None = None
+
+
+@dataclass(slots=True)
+class Change:
+    """What an update or an activation will set on the card once it succeeds."""
+
+    no_pin_amount: Decimal | None = None
+    spending_controls: list[SpendingControl] | None = None
+    risk_controls: RiskControls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A plan: the next order of this kind (None: of any kind) ends in ``fail``."""
+
+    kind: OperationType | None
+    description: str
+
+
+@dataclass(slots=True)
+class Order:
+    """An accepted operation on a card."""
+
+    order_no: str
+    merchant_order_no: str | None
+    """None where the issuer acted and not the merchant."""
+    kind: OperationType
+    card: Card
+    accepted_at: int
+    due_at: int
+    """When it becomes final."""
+    outcome: OperationStatus
+    """How it will end: success or fail."""
+    amount: Decimal = ZERO
+    fee: Decimal = ZERO
+    held: Decimal = ZERO
+    """Taken from the paying side, not yet given to the other."""
+    received: Decimal = ZERO
+    """What the other side gets at success."""
+    description: str | None = None
+    done: bool = False
+    before: CardStatus = CardStatus.NORMAL
+    """State of the card to which a failure returns."""
+    change: Change | None = None
+
+
+@dataclass(slots=True)
+class Authorization:
+    """Something that happened at a merchant. Source: contract 3.7."""
+
+    trade_no: str
+    origin_trade_no: str | None
+    kind: AuthorizationType
+    card: Card
+    time: int
+    due_at: int
+    """When a held amount settles."""
+    amount: Decimal
+    """In the currency of the purchase."""
+    currency: str
+    authorized: Decimal
+    """In the card's currency."""
+    fee: Decimal
+    cross_border_fee: Decimal
+    status: AuthorizationStatus
+    authorization_code: str
+    merchant: MerchantData | None
+    description: str | None = None
+    settled_at: int | None = None
+    refunded: Decimal = ZERO
+
+
+@dataclass(slots=True)
+class FeePatch:
+    """A fee that the merchant paid because the card could not. Source: contract 3.7."""
+
+    trade_no: str
+    origin_trade_no: str | None
+    kind: FeeType
+    card: Card
+    time: int
+    amount: Decimal
+
+
+@dataclass(slots=True)
+class Message:
+    """A code or link for the cardholder; sealed only when it is read."""
+
+    trade_no: str
+    origin_trade_no: str | None
+    kind: ThreeDsType
+    card: Card
+    time: int
+    text: str = field(repr=False)
+    amount: Decimal = ZERO
+    merchant_name: str | None = None
+    expires_at: int | None = None

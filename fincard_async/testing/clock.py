@@ -1,0 +1,33 @@
+"""A clock that stands still until somebody sleeps."""
+
+from __future__ import annotations
+
+import anyio.lowlevel
+
+
+class FakeClock:
+    """Time for tests: ``sleep`` returns at once and moves the clock; ``slept`` lists the pauses."""
+
+    def __init__(self, *, monotonic: float = 1000.0, wall: float = 1_767_225_600.0) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment."""
+        return self._monotonic
+
+    def wall(self) -> float:
+        """Seconds since the epoch; starts at 2026-01-01 UTC."""
+        return self._wall
+
+    async def sleep(self, seconds: float) -> None:
+        """Move the clock by ``seconds`` and let other tasks run."""
+        self.slept.append(seconds)
+        self.advance(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock."""
+        self._monotonic += seconds
+        self._wall += seconds
