@@ -147,12 +147,12 @@ def coverage(session: nox.Session) -> None:
 
 def _pytest(session: nox.Session, *args: str) -> None:
     posargs = session.posargs or ["-n", "2", "--dist", "worksteal"]
-    session.run("python", "-m", "pytest", "-q", "--timeout=120", *args, *posargs)
+    session.run("python", "-m", "pytest", "-q", "--timeout=300", *args, *posargs)
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build wheel and sdist, look inside, install the wheel and run the command it brings."""
+    """Build wheel and sdist, look inside, install the wheel as a user does and run the demo."""
     install(session, "build")
     out = Path(session.create_tmp()).resolve() / "dist"
     for old in out.glob("*"):
@@ -170,7 +170,7 @@ def build(session: nox.Session) -> None:
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     session.run(*pip, f"{wheel}[cli]", external=True)
     with session.chdir(venv):
-        session.run(str(python.with_name("fincard")), "--help", external=True, silent=True)
+        session.run(str(python.with_name("fincard")), "demo", external=True)
         session.run(str(python), "-c", "from fincard_async import FincardClient", external=True)
 
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .build import build
 from .check import check
-from .load import SchemaError, load
+from .load import load
+from .nodes import SchemaError
 from .render import render
-from .write import drift, write
+from .write import ForeignFile, drift, write
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 def compile_schema(folder: Path) -> Mapping[str, str]:
     """Every file of the generated package; raises SchemaError if the schema is refused."""
-    words = json.loads((folder / "x-fincard.schema.json").read_text("utf-8"))
-    schema = load(folder, words)
+    schema = load(folder)
     check(schema)
     return render(schema, build(schema))
 
@@ -39,12 +38,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{len(error.mistakes)} mistake(s); nothing was written", file=sys.stderr)
         return 2
     if not arguments.check:
-        write(arguments.output, files)
-        print(f"wrote {len(files)} files")
-        return 0
+        return _write(arguments.output, files)
     differences = list(drift(arguments.output, files))
     print("\n".join(differences) or f"{len(files)} files are up to date")
     return 1 if differences else 0
+
+
+def _write(output: Path, files: Mapping[str, str]) -> int:
+    try:
+        write(output, files)
+    except ForeignFile as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"wrote {len(files)} files")
+    return 0
 
 
 if __name__ == "__main__":

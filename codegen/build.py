@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from . import ir
-from .load import Document, Node, Schema
+from .build_wire import build_wire
 from .names import pascal, snake
-from .parts import Parts, operations, url_path
-from .types import Property, is_enum, is_struct
+from .nodes import Document, Node, Schema
+from .parts import Parts, one_line, operations
+from .properties import Property, is_enum, is_struct
 
 
 def build(schema: Schema) -> ir.Api:
@@ -23,7 +24,7 @@ def build(schema: Schema) -> ir.Api:
         structs=builder.structs,
         enums=builder.enums,
         resources=resources,
-        wire=_wire(schema),
+        wire=build_wire(schema),
         modules=tuple(sorted(modules)),
     )
 
@@ -51,7 +52,8 @@ class _Builder:
 
     def _operation(self, parts: Parts) -> ir.Operation:
         shape, result = parts.answer
-        assert parts.request is not None and result is not None, "check() lets none pass"
+        assert parts.request is not None, "check() lets none pass"
+        assert result is not None, "check() lets none pass"
         request, answer = self.struct(parts.request), self.struct(result)
         word = _words(parts.node)
         number, leading = word.get("order-number"), word.get("leading")
@@ -97,10 +99,11 @@ class _Builder:
         found = Property(self._schema, node)
         item = found.items
         self._reach(found)
+        assert found.type is not None, "check() lets none pass"
         return ir.Field(
             name=snake(node.key),
             wire=node.key,
-            type=found.type or ir.Type(kind="any"),
+            type=found.type,
             required=required,
             description=found.description,
             limits=found.limits,
@@ -171,45 +174,3 @@ def _paging(word: dict[str, Any]) -> ir.Paging | None:
         end=snake(window["end"]) if window else None,
         time=snake(window["field"]) if window else None,
     )
-
-
-def _wire(schema: Schema) -> ir.Wire:
-    common = schema.documents["common.yaml"].root
-    headers = [
-        ir.Header(
-            key=node.key,
-            name=str(node.get("name")),
-            required=bool(node.get("required")),
-            description=one_line(node.get("description")),
-        )
-        for node in common.children("x-fincard", "headers")
-    ]
-    refusals = [
-        ir.Refusal(
-            http=row.get("http"),
-            code=row.get("code"),
-            text=row.get("text"),
-            error=str(row.get("error")),
-            final=bool(row.get("final")),
-        )
-        for row in common.children("x-fincard", "errors")
-    ]
-    number = common.get("x-fincard", "order-number")
-    envelope = common.children("components", "schemas", "Envelope", "properties")
-    return ir.Wire(
-        api_prefix=url_path(common),
-        headers=tuple(headers),
-        platforms=tuple(common.get("x-fincard", "headers", "platform", "values", default=())),
-        refusals=tuple(refusals),
-        order_number=(number["min"], number["max"]),
-        page_size=(
-            common.get("x-fincard", "page-size", "default"),
-            common.get("x-fincard", "page-size", "max"),
-        ),
-        envelope_keys=tuple(node.key for node in envelope),
-    )
-
-
-def one_line(text: object) -> str:
-    """Text without line breaks."""
-    return " ".join(str(text or "").split())

@@ -6,7 +6,7 @@ from .checks.components import check_components
 from .checks.examples import check_examples
 from .checks.operations import check_operations
 from .checks.words import check_words
-from .load import Mistake, Schema, SchemaError
+from .nodes import Mistake, Schema, SchemaError
 
 
 def check(schema: Schema) -> None:
@@ -14,7 +14,5 @@ def check(schema: Schema) -> None:
     found: set[Mistake] = set()
     for rule in (check_words, check_components, check_operations, check_examples):
         found.update(rule(schema))
-    if "common.yaml" not in schema.documents:
-        found.add(Mistake("common.yaml", 1, "the shared document is missing"))
     if found:
         raise SchemaError(sorted(found))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .descriptions import describe
 from .ir import Api, Enum, Field, Operation, Resource
 from .literals import Code, call
 from .names import kebab
-from .stubs import describe, ordered
+from .stubs import ordered
 
 _KINDS = {"list": "json", "object": "json"}
 
@@ -42,14 +43,13 @@ def _command(resource: Resource, operation: Operation, enums: Mapping[str, Enum]
 
 
 def _option(field: Field, operation: Operation, enums: Mapping[str, Enum]) -> Code:
-    given = operation.order_number != field and operation.paging is None
     choices = enums[field.type.component or ""].values if field.type.kind == "enum" else ()
     return call(
         "Option",
         flag=f"--{kebab(field.name)}",
         name=field.name,
         kind=_KINDS.get(field.type.kind, field.type.kind),
-        required=field.required and (given or field in ordered(operation)),
+        required=field.required and field in ordered(operation),
         choices=choices,
         help=describe(field, {}),
         secret=field.type.kind == "secret",

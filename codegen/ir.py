@@ -13,7 +13,7 @@ BUILT_IN = {
     "money": "Decimal",
     "secret": "Secret",
     "sealed": "Sealed",
-    "any": "Any",
+    "either": "int | str",
 }
 """Python type of each kind that needs no component."""
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 from .ir import Field, Limits, Operation, Struct, Type
 
+_LONGEST = 70
+_PIECES = textwrap.TextWrapper(
+    _LONGEST,
+    expand_tabs=False,
+    replace_whitespace=False,
+    drop_whitespace=False,
+    break_on_hyphens=False,
+)
 _RULE_KINDS = {"timestamp": "integer"}
 
 
@@ -32,6 +41,9 @@ def literal(value: object) -> Code:
     if isinstance(value, tuple):
         items = ", ".join(literal(item) for item in value)
         return Code(f"({items},)" if len(value) == 1 else f"({items})")
+    if isinstance(value, str) and len(value) > _LONGEST:
+        pieces = _PIECES.wrap(value)
+        return Code(f"({' '.join(map(repr, pieces))})")
     return Code(repr(value))
 
 

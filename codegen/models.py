@@ -17,8 +17,8 @@ from datamodel_code_generator.enums import DataModelType
 from datamodel_code_generator.format import Formatter, PythonVersion
 
 from .ir import Api, Field, Struct, Type
-from .load import Schema
 from .names import snake
+from .nodes import Schema
 
 _SANSIO = "fincard_async._sansio"
 _CUSTOM = {
@@ -26,7 +26,13 @@ _CUSTOM = {
     "secret": f"{_SANSIO}.secret.Secret",
     "sealed": f"{_SANSIO}.secret.Sealed",
 }
-_JSON_TYPES = {"text": "string", "integer": "integer", "timestamp": "integer", "boolean": "boolean"}
+_JSON_TYPES: dict[str, Any] = {
+    "text": "string",
+    "integer": "integer",
+    "timestamp": "integer",
+    "boolean": "boolean",
+    "either": ["integer", "string"],
+}
 _WIDTH = 88
 
 
@@ -73,7 +79,7 @@ def _type(kind: Type, api: Api) -> dict[str, Any]:
         return {"$ref": f"#/components/schemas/{name}"}
     if kind.kind in _CUSTOM:
         return {"type": "string", "customTypePath": _CUSTOM[kind.kind]}
-    return {"type": _JSON_TYPES[kind.kind]} if kind.kind in _JSON_TYPES else {}
+    return {"type": _JSON_TYPES[kind.kind]}
 
 
 def _enum(schema: Schema, name: str, module: str) -> dict[str, Any]:

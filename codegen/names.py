@@ -9,7 +9,7 @@ _WORD = re.compile(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])")
 
 
 def snake(wire: str) -> str:
-    """``cardNo`` to ``card_no``, ``supportMCCList`` to ``support_mcc_list``, ``from`` to ``from_``."""
+    """``cardNo`` to ``card_no``, ``allMCCNames`` to ``all_mcc_names``, ``from`` to ``from_``."""
     text = _WORD.sub(lambda m: "_".join(part for part in m.groups() if part), wire)
     text = re.sub(r"[^A-Za-z0-9_]+", "_", text).lower()
     if text[:1].isdigit():

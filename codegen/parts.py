@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from .load import Document, Node, Schema
-from .types import is_frame, is_struct
+from .nodes import Document, Node, Schema
+from .properties import is_frame, is_struct
 
 _BODY = ("content", "application/json")
 
@@ -101,3 +101,8 @@ def url_path(node: Node) -> str:
         if url is not None:
             return urlsplit(str(url)).path.rstrip("/")
     return ""
+
+
+def one_line(text: object) -> str:
+    """Text without line breaks."""
+    return " ".join(str(text or "").split())

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import difflib
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .load import path_label
+from .render import MARK
+
+
+class ForeignFile(Exception):
+    """The output folder holds something that this compiler did not make."""
 
 
 def write(output: Path, files: Mapping[str, str]) -> None:
-    """Replace the whole folder."""
-    if output.exists():
-        shutil.rmtree(output)
+    """Make the folder hold exactly these files; a file that is right already is left alone.
+
+    Raises:
+        ForeignFile: A file to be removed does not begin like a generated one; nothing was written.
+    """
+    present = _present(output)
+    stale = sorted(present.keys() - files.keys())
+    for name in stale:
+        if not present[name].startswith(MARK.encode()):
+            raise ForeignFile(f"{path_label(output / name)} was not generated; move it away")
     for name, text in files.items():
-        path = output / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode("utf-8"))
+        path, data = output / name, text.encode("utf-8")
+        if present.get(name) != data:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    for name in stale:
+        (output / name).unlink()
 
 
 def drift(output: Path, files: Mapping[str, str]) -> Iterator[str]:
@@ -42,9 +56,7 @@ def _present(output: Path) -> dict[str, bytes]:
 
 
 def _difference(label: str, old: str, new: str) -> Iterator[str]:
-    lines = difflib.unified_diff(
-        old.splitlines(), new.splitlines(), label, f"{label} (from the schema)", lineterm=""
-    )
-    yield from lines
-    if old.splitlines() == new.splitlines():
+    before, after = old.splitlines(), new.splitlines()
+    if before == after:
         yield f"{label}: differs in its line endings"
+    yield from difflib.unified_diff(before, after, label, f"{label} (from the schema)", lineterm="")

@@ -3,7 +3,7 @@
 from fincard_async._version import __version__
 
 project = "fincard-async"
-copyright = "The fincard-async contributors"  # noqa: A001 - the name is Sphinx's
+copyright = "The fincard-async contributors"
 author = "The fincard-async contributors"
 release = version = __version__
 

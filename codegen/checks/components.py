@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from codegen.load import Mistake, Node, Schema
 from codegen.names import RESERVED_CLASSES, SECRET_PROPERTIES, snake
-from codegen.types import Property, is_enum, is_frame, is_struct
+from codegen.nodes import Mistake, Node, Schema
+from codegen.properties import Property, is_enum, is_frame, is_struct
 
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*\Z")
 _MEMBER = re.compile(r"[A-Z][A-Z0-9_]*\Z")
@@ -28,7 +28,7 @@ def check_components(schema: Schema) -> Iterator[Mistake]:
 def _component(schema: Schema, node: Node) -> Iterator[Mistake]:
     if not _CLASS.match(node.key):
         yield node.mistake(f"component {node.key} must be named like a class")
-    if node.key in RESERVED_CLASSES:
+    if node.key in RESERVED_CLASSES and (is_enum(node) or is_struct(node)):
         yield node.mistake(f"component {node.key} has a name that generated code uses")
     if is_enum(node):
         yield from _enum(node)

@@ -11,9 +11,9 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from codegen.load import Mistake, Node, Schema
+from codegen.nodes import Mistake, Node, Schema
 from codegen.parts import Parts, operations
-from codegen.types import Property
+from codegen.properties import Property
 
 from .words import message_of, nearest, outside_examples, schemas
 
@@ -68,7 +68,7 @@ def refused(body: Any) -> bool:
 
 
 class _Validity:
-    """Validates bodies as the runtime reads them: null is absent, an alias is its documented name."""
+    """Validates bodies as the runtime reads them: null is absent, aliases are resolved."""
 
     def __init__(self, schema: Schema) -> None:
         resources = [(_BASE + d.name, DRAFT202012.create_resource(d.data)) for d in schema]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from codegen.load import Document, Mistake, Node, Schema
 from codegen.names import RESERVED_ARGUMENTS, RESERVED_METHODS, snake
+from codegen.nodes import Document, Mistake, Node, Schema
 from codegen.parts import Parts, operations
-from codegen.types import Property
+from codegen.properties import Property
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*\Z")
 
@@ -76,8 +76,11 @@ def _request(parts: Parts) -> Iterator[Mistake]:
 
 
 def _one_way(parts: Parts, request: Node) -> Iterator[Mistake]:
-    """Words for answers do not belong into a request."""
+    """What is for answers does not belong into a request."""
     for child in request.children("properties"):
+        found = Property(parts.schema, child).type
+        if found is not None and found.kind == "either":
+            yield child.mistake(f"{child.key} must have one type, for it is sent")
         for word in ("sealed", "aliases"):
             if word in Property(parts.schema, child).fincard:
                 yield child.mistake(f"{word} is for answers, and {request.key} is a request")

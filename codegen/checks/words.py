@@ -1,4 +1,4 @@
-"""The vocabulary: every ``x-`` word and every schema keyword is known, every ``$ref`` leads somewhere."""
+"""The vocabulary: ``x-`` words and schema keywords are known, and a ``$ref`` leads somewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
 
-from codegen.load import Document, Mistake, Node, Schema
+from codegen.nodes import Document, Mistake, Node, Schema
 
 _X_WORDS = frozenset({"x-fincard", "x-enum-varnames"})
 _KEYWORDS = frozenset(
@@ -21,7 +21,7 @@ _LONGEST = 160
 
 
 def check_words(schema: Schema) -> Iterator[Mistake]:
-    """Unknown words, broken ``x-fincard`` blocks, keywords without effect, references to nothing."""
+    """Unknown words, broken ``x-fincard`` blocks, unknown keywords, references to nothing."""
     for document in schema:
         validator = Draft7Validator(schema.words)
         for error in validator.iter_errors(document.data):
@@ -86,7 +86,7 @@ def _mistakes(document: Document, error: ValidationError) -> Iterator[Mistake]:
 
 def message_of(error: ValidationError) -> str:
     """One short line that says what is wrong."""
-    if error.validator == "not":
+    if error.validator == "not" and isinstance(error.instance, dict):
         found = [word for word in _required(error.validator_value) if word in error.instance]
         return f"cannot be given here: {', '.join(found)}"
     text = " ".join(str(error.message).split())

@@ -11,7 +11,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         resource="cards",
         name="list-types",
         operation_name="cards.list_types",
-        summary="List the card types on offer, with their prices, limits and requirements.",
+        summary=("List the card types on offer, with their prices, limits and requirements."),
         shape="list",
     ),
     Command(
@@ -34,7 +34,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="amount",
                 kind="money",
                 required=True,
-                help="Initial deposit in the card type's deposit currency, within its limits for a new card; 0 if the type takes none.",
+                help=(
+                    "Initial deposit in the card type's deposit currency, within its limits"
+                    " for a new card; 0 if the type takes none."
+                ),
             ),
             Option(
                 flag="--holder-id",
@@ -46,7 +49,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--card-number",
                 name="card_number",
                 kind="secret",
-                help="Printed number of a card that was bought offline; needed for a physical card. Not empty.",
+                help=(
+                    "Printed number of a card that was bought offline; needed for a physical card."
+                ),
                 secret=True,
             ),
             Option(
@@ -65,7 +70,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -82,7 +90,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--only-simple-info",
@@ -105,7 +116,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
         ),
     ),
@@ -122,7 +136,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
         ),
     ),
@@ -140,14 +157,20 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--amount",
                 name="amount",
                 kind="money",
                 required=True,
-                help="Amount in the card type's deposit currency, within its limits, with at most rechargeDigital decimal places. More than 0.",
+                help=(
+                    "Amount in the card type's deposit currency, within its limits, with at"
+                    " most rechargeDigital decimal places. More than 0."
+                ),
             ),
             Option(
                 flag="--client-remark",
@@ -159,7 +182,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -177,7 +203,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--amount",
@@ -196,7 +225,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -214,7 +246,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--client-remark",
@@ -226,7 +261,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -244,7 +282,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--client-remark",
@@ -256,7 +297,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -274,7 +318,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--client-remark",
@@ -286,7 +333,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -304,7 +354,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--client-remark",
@@ -316,7 +369,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--no-pin-payment-amount",
                 name="no_pin_payment_amount",
                 kind="money",
-                help="Largest payment without PIN, in the currency of the card; physical cards only, within the limits of the card type. At least 0.",
+                help=(
+                    "Largest payment without PIN, in the currency of the card; physical "
+                    "cards only, within the limits of the card type. At least 0."
+                ),
             ),
             Option(
                 flag="--spending-controls",
@@ -334,7 +390,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -352,14 +411,21 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--pin",
                 name="pin",
                 kind="secret",
                 required=True,
-                help="New PIN: six digits, no digit three times in a row, not a plain run up or down, no repeated group of two or three digits. Exactly 6 long.",
+                help=(
+                    "New PIN: six digits, no digit three times in a row, not a plain run up"
+                    " or down, no repeated group of two or three digits. Exactly 6 "
+                    "characters."
+                ),
                 secret=True,
             ),
             Option(
@@ -372,7 +438,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -390,14 +459,20 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="card_no",
                 kind="text",
                 required=True,
-                help="Identifies a card in every call about it. Opaque text; never the number printed on the card. Not empty.",
+                help=(
+                    "Identifies a card in every call about it. Opaque text; never the "
+                    "number printed on the card."
+                ),
             ),
             Option(
                 flag="--pin",
                 name="pin",
                 kind="secret",
                 required=True,
-                help="First PIN: six digits, with the same rules as for a new PIN. Exactly 6 long.",
+                help=(
+                    "First PIN: six digits, with the same rules as for a new PIN. Exactly 6"
+                    " characters."
+                ),
                 secret=True,
             ),
             Option(
@@ -405,20 +480,26 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 name="active_code",
                 kind="secret",
                 required=True,
-                help="Activation code from the webhook, the 3DS query (opened) or the e-mail. Not empty.",
+                help=("Activation code from the webhook, the 3DS query (opened) or the e-mail."),
                 secret=True,
             ),
             Option(
                 flag="--no-pin-payment-amount",
                 name="no_pin_payment_amount",
                 kind="money",
-                help="Largest payment without PIN, in USD, 0 to 2000. The server takes 500 if this is left out.",
+                help=(
+                    "Largest payment without PIN, in USD, 0 to 2000. The server takes 500 "
+                    "if this is left out."
+                ),
             ),
             Option(
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="The client's own number of an operation, 20 to 40 characters. A number is used once, over all kinds of operations.",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
             ),
         ),
     ),
@@ -433,13 +514,13 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="Only the order with this client number. Not empty.",
+                help="Only the order with this client number.",
             ),
             Option(
                 flag="--order-no",
                 name="order_no",
                 kind="text",
-                help="Only the order with this platform number. Not empty.",
+                help="Only the order with this platform number.",
             ),
             Option(
                 flag="--start-time",
@@ -457,7 +538,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--page-size",
                 name="page_size",
                 kind="integer",
-                help="Rows to a page, up to 100. 1 to 100. The server takes 10 if this is left out.",
+                help="Rows to a page, up to 100. The server takes 10 if this is left out.",
             ),
         ),
     ),
@@ -491,19 +572,16 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="Only the operation with this client number. Not empty.",
+                help="Only the operation with this client number.",
             ),
             Option(
                 flag="--order-no",
                 name="order_no",
                 kind="text",
-                help="Only the operation with this platform number. Not empty.",
+                help="Only the operation with this platform number.",
             ),
             Option(
-                flag="--card-no",
-                name="card_no",
-                kind="text",
-                help="Only operations on this card. Not empty.",
+                flag="--card-no", name="card_no", kind="text", help="Only operations on this card."
             ),
             Option(
                 flag="--start-time",
@@ -521,7 +599,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--page-size",
                 name="page_size",
                 kind="integer",
-                help="Rows to a page, up to 100. 1 to 100. The server takes 10 if this is left out.",
+                help="Rows to a page, up to 100. The server takes 10 if this is left out.",
             ),
         ),
     ),
@@ -556,19 +634,16 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--merchant-order-no",
                 name="merchant_order_no",
                 kind="text",
-                help="Only the operation with this client number. Not empty.",
+                help="Only the operation with this client number.",
             ),
             Option(
                 flag="--order-no",
                 name="order_no",
                 kind="text",
-                help="Only the operation with this platform number. Not empty.",
+                help="Only the operation with this platform number.",
             ),
             Option(
-                flag="--card-no",
-                name="card_no",
-                kind="text",
-                help="Only operations on this card. Not empty.",
+                flag="--card-no", name="card_no", kind="text", help="Only operations on this card."
             ),
             Option(
                 flag="--start-time",
@@ -586,7 +661,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--page-size",
                 name="page_size",
                 kind="integer",
-                help="Rows to a page, up to 100. 1 to 100. The server takes 10 if this is left out.",
+                help="Rows to a page, up to 100. The server takes 10 if this is left out.",
             ),
         ),
     ),
@@ -594,7 +669,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         resource="transactions",
         name="authorizations",
         operation_name="transactions.authorizations",
-        summary="List what was spent, refunded, checked, taken back and charged on cards.",
+        summary=("List what was spent, refunded, checked, taken back and charged on cards."),
         shape="page",
         options=(
             Option(
@@ -608,14 +683,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--trade-no",
                 name="trade_no",
                 kind="text",
-                help="Only the row with this number. Not empty.",
+                help="Only the row with this number.",
             ),
-            Option(
-                flag="--card-no",
-                name="card_no",
-                kind="text",
-                help="Only rows of this card. Not empty.",
-            ),
+            Option(flag="--card-no", name="card_no", kind="text", help="Only rows of this card."),
             Option(
                 flag="--start-time",
                 name="start_time",
@@ -632,7 +702,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--page-size",
                 name="page_size",
                 kind="integer",
-                help="Rows to a page, up to 100. 1 to 100. The server takes 10 if this is left out.",
+                help="Rows to a page, up to 100. The server takes 10 if this is left out.",
             ),
         ),
     ),
@@ -654,20 +724,15 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--trade-no",
                 name="trade_no",
                 kind="text",
-                help="Only the fee with this number. Not empty.",
+                help="Only the fee with this number.",
             ),
             Option(
                 flag="--origin-trade-no",
                 name="origin_trade_no",
                 kind="text",
-                help="Only fees for this authorization. Not empty.",
+                help="Only fees for this authorization.",
             ),
-            Option(
-                flag="--card-no",
-                name="card_no",
-                kind="text",
-                help="Only fees for this card. Not empty.",
-            ),
+            Option(flag="--card-no", name="card_no", kind="text", help="Only fees for this card."),
             Option(
                 flag="--start-time",
                 name="start_time",
@@ -684,7 +749,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--page-size",
                 name="page_size",
                 kind="integer",
-                help="Rows to a page, up to 100. 1 to 100. The server takes 10 if this is left out.",
+                help="Rows to a page, up to 100. The server takes 10 if this is left out.",
             ),
         ),
     ),
@@ -692,7 +757,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
         resource="transactions",
         name="three-ds",
         operation_name="transactions.three_ds",
-        summary="List the sealed one-time passwords, confirmation pages and activation codes of cards.",
+        summary=(
+            "List the sealed one-time passwords, confirmation pages and activation codes of cards."
+        ),
         shape="page",
         options=(
             Option(
@@ -706,13 +773,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--trade-no",
                 name="trade_no",
                 kind="text",
-                help="Only the message with this number. Not empty.",
+                help="Only the message with this number.",
             ),
             Option(
-                flag="--card-no",
-                name="card_no",
-                kind="text",
-                help="Only messages for this card. Not empty.",
+                flag="--card-no", name="card_no", kind="text", help="Only messages for this card."
             ),
             Option(
                 flag="--start-time",
@@ -730,7 +794,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 flag="--page-size",
                 name="page_size",
                 kind="integer",
-                help="Rows to a page, up to 100. 1 to 100. The server takes 10 if this is left out.",
+                help="Rows to a page, up to 100. The server takes 10 if this is left out.",
             ),
         ),
     ),

@@ -62,12 +62,21 @@ REFUSALS: Final[tuple[RefusalRow, ...]] = (
     RefusalRow(
         200,
         -1,
-        "system (error|busy|exception)|internal|time[d ]*out|try again|(being|is|still) process|in progress",
+        (
+            "system (error|busy|exception)|internal|time[d ]*out|try "
+            "again|(being|is|still) process|in progress"
+        ),
         "ServerError",
         False,
     ),
-    RefusalRow(200, -1, "too (many|frequent)|rate limit", "RateLimited", False),
-    RefusalRow(200, -1, "insufficient|not enough", "InsufficientFunds", True),
+    RefusalRow(200, -1, "too many requests|too frequent|rate limit", "RateLimited", False),
+    RefusalRow(
+        200,
+        -1,
+        "insufficient.*(balance|fund)|(balance|fund).*(insufficient|not enough)",
+        "InsufficientFunds",
+        True,
+    ),
     RefusalRow(
         200, -1, "not (found|exist)|(does not|doesn't|no longer) exist|no such", "NotFound", True
     ),

@@ -90,7 +90,9 @@ class Pipeline:
             FincardError: See the law of this module.
         """
         settings = merge(self.settings, options)
-        request = with_order_number(operation, request, mint(self.entropy.token_bytes(NUMBER_BYTES)))
+        if operation.mutates:
+            minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
+            request = with_order_number(operation, request, minted)
         prepared = build_request(operation, request, money_as=settings.money_as)
         if path:
             prepared = replace(prepared, path=path)

@@ -1,4 +1,4 @@
-"""The card types that a sandbox offers: every mode and category, and every switch in both positions.
+"""The card types that a sandbox offers: every mode and category, every switch in both positions.
 
 Source: seed, "Support Bins (Card Types)". The ids are stable: examples and tests name them.
 """
@@ -33,11 +33,13 @@ PHYSICAL: Final = 111040
 GIFT: Final = 111050
 SHARED: Final = 111060
 WITHDRAWN: Final = 111090
+_B2B: Final = CardholderModel("B2B")
+_B2C: Final = CardholderModel("B2C")
 
 
 def _metadata(
     *,
-    model: CardholderModel = CardholderModel.B2B,
+    model: CardholderModel = _B2B,
     most_cards: int = 1000,
     limit: str | None = "5000",
     mcc: bool = True,
@@ -167,7 +169,7 @@ CARD_TYPES: Final[tuple[CardType, ...]] = (
         support_holder_area_code=["+852", "+65", "+61"],
         deposit_amount_min_quota_for_active_card=Decimal("20"),
         deposit_amount_max_quota_for_active_card=Decimal("2000"),
-        metadata=_metadata(model=CardholderModel.B2C, mcc=False, no_pin=True),
+        metadata=_metadata(model=_B2C, mcc=False, no_pin=True),
     ),
     _like(
         _PREPAID,

@@ -7,7 +7,7 @@ same cards. None of them belongs to a real account.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Final
 
 _PAN_LENGTH: Final = 16
@@ -47,7 +47,7 @@ def cvv(seed: int, serial: int) -> str:
 
 def expiry(bind_time: int) -> str:
     """``MM/YYYY``, three years after the card was made. Source: contract 3.6."""
-    made = datetime.fromtimestamp(bind_time / 1000, timezone.utc)
+    made = datetime.fromtimestamp(bind_time / 1000, UTC)
     return f"{made.month:02d}/{made.year + _YEARS_VALID}"
 
 

@@ -67,7 +67,7 @@ def accept(
         change: What it sets on the card.
         latency: False ends it at once.
     """
-    failure = _next_failure(state, kind)
+    failure = None if number is None else _next_failure(state, kind)
     order = Order(
         order_no=state.next_order_no(),
         merchant_order_no=number,

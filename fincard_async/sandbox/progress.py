@@ -65,7 +65,7 @@ def finish(state: State, order: Order) -> None:
 
 
 def _still_possible(order: Order) -> bool:
-    """False if another operation has ended what this one needs; only ever for money or activation."""
+    """False if another operation has meanwhile ended what this one needs."""
     status = order.card.status
     if order.kind is OperationType.DEPOSIT:
         return status is not CardStatus.CANCEL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from fincard_async._generated.models.cards import (
@@ -167,7 +167,7 @@ def authorization_record(item: Authorization) -> AuthorizationRecord:
 
 
 def _day(time: int) -> str:
-    return datetime.fromtimestamp(time / 1000, timezone.utc).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d")
 
 
 def fee_record(item: FeePatch) -> AuthorizationFeeRecord:

@@ -40,7 +40,7 @@ class SandboxSettings:
         shared_funds: What the account of shared cards holds at first, in US dollars.
         holder_ids: Cardholders that exist from the start.
         card_types: What can be issued.
-        money_as: How amounts are written: JSON numbers or strings; the API does both (contract 7.2).
+        money_as: How amounts are written: as JSON numbers or strings, both occur (contract 7.2).
     """
 
     tenant_id: str = "sandbox"

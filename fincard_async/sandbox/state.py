@@ -81,9 +81,15 @@ class State:
         )
         self.messages: Table[Message] = Table(
             lambda row: row.time,
-            unique={"trade_no": lambda row: row.trade_no},
-            shared={"card_no": lambda row: row.card.card_no, "type": lambda row: row.kind.value},
+            unique={},
+            shared={
+                "trade_no": lambda row: row.trade_no,
+                "card_no": lambda row: row.card.card_no,
+                "type": lambda row: row.kind.value,
+            },
         )
+        self.token_epoch = 0
+        """Tokens of earlier epochs are refused."""
         self._serial = 0
 
     def next_serial(self) -> int:
@@ -125,4 +131,3 @@ class State:
         purses |= {id(account.purse): account.purse for account in self.accounts.values()}
         balances = sum((purse.balance for purse in purses.values()), ZERO)
         return balances + self.held + self.fees + self.spent
-

@@ -25,7 +25,11 @@ class Table(Generic[R]):
     """
 
     def __init__(
-        self, time: Callable[[R], int], *, unique: Mapping[str, Key[R]], shared: Mapping[str, Key[R]]
+        self,
+        time: Callable[[R], int],
+        *,
+        unique: Mapping[str, Key[R]],
+        shared: Mapping[str, Key[R]],
     ) -> None:
         self.rows: list[R] = []
         self._time = time

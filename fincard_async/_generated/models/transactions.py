@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import field
 
 from fincard_async._sansio.model import Model
@@ -207,7 +205,7 @@ class MerchantData(Model, frozen=True, kw_only=True):
     zip_code: str | None = field(name="zipCode", default=None)
     """Postal code."""
 
-    mid: Any | None = None
+    mid: int | str | None = None
     """
     The network's number of the merchant; a number in the known sample, but card networks
     use text as well.

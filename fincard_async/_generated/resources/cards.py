@@ -93,7 +93,7 @@ class Cards:
                 card; 0 if the type takes none.
             holder_id: Cardholder; needed if the card type has needCardHolder.
             card_number: Printed number of a card that was bought offline; needed for a physical
-                card. Not empty.
+                card.
             account_id: Account that pays for a shared card (BUDGET_CARD).
             design_id: Design of the card; seen in other sources (contract 3.6).
             merchant_order_no: The client's own number of an operation, 20 to 40 characters. A
@@ -141,7 +141,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             only_simple_info: False adds the balance. The server takes true if this is left out.
             options: Settings of this call; None takes those of the client.
 
@@ -173,7 +173,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             options: Settings of this call; None takes those of the client.
 
         Returns:
@@ -202,7 +202,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             options: Settings of this call; None takes those of the client.
 
         Returns:
@@ -236,7 +236,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             amount: Amount in the card type's deposit currency, within its limits, with at most
                 rechargeDigital decimal places. More than 0.
             client_remark: The merchant's own remark, up to 50 characters.
@@ -284,7 +284,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             amount: Amount in the currency of the card, at least 0.01.
             client_remark: The merchant's own remark, up to 50 characters.
             merchant_order_no: The client's own number of an operation, 20 to 40 characters. A
@@ -327,7 +327,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             client_remark: The merchant's own remark, up to 50 characters.
             merchant_order_no: The client's own number of an operation, 20 to 40 characters. A
                 number is used once, over all kinds of operations. One is minted if this is None;
@@ -366,7 +366,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             client_remark: The merchant's own remark, up to 50 characters.
             merchant_order_no: The client's own number of an operation, 20 to 40 characters. A
                 number is used once, over all kinds of operations. One is minted if this is None;
@@ -408,7 +408,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             client_remark: The merchant's own remark, up to 50 characters.
             merchant_order_no: The client's own number of an operation, 20 to 40 characters. A
                 number is used once, over all kinds of operations. One is minted if this is None;
@@ -454,7 +454,7 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             client_remark: The merchant's own remark, up to 50 characters.
             no_pin_payment_amount: Largest payment without PIN, in the currency of the card;
                 physical cards only, within the limits of the card type. At least 0.
@@ -484,9 +484,11 @@ class Cards:
                 card_no=card_no,
                 merchant_order_no=merchant_order_no,
                 client_remark=client_remark,
-                no_pin_payment_amount=None
-                if no_pin_payment_amount is None
-                else to_money(no_pin_payment_amount, "no_pin_payment_amount"),
+                no_pin_payment_amount=(
+                    None
+                    if no_pin_payment_amount is None
+                    else to_money(no_pin_payment_amount, "no_pin_payment_amount")
+                ),
                 spending_controls=spending_controls,
                 risk_controls=risk_controls,
             ),
@@ -509,9 +511,9 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
+                on the card.
             pin: New PIN: six digits, no digit three times in a row, not a plain run up or down, no
-                repeated group of two or three digits. Exactly 6 long.
+                repeated group of two or three digits. Exactly 6 characters.
             client_remark: The merchant's own remark, up to 50 characters.
             merchant_order_no: The client's own number of an operation, 20 to 40 characters. A
                 number is used once, over all kinds of operations. One is minted if this is None;
@@ -558,10 +560,9 @@ class Cards:
 
         Args:
             card_no: Identifies a card in every call about it. Opaque text; never the number printed
-                on the card. Not empty.
-            pin: First PIN: six digits, with the same rules as for a new PIN. Exactly 6 long.
-            active_code: Activation code from the webhook, the 3DS query (opened) or the e-mail. Not
-                empty.
+                on the card.
+            pin: First PIN: six digits, with the same rules as for a new PIN. Exactly 6 characters.
+            active_code: Activation code from the webhook, the 3DS query (opened) or the e-mail.
             no_pin_payment_amount: Largest payment without PIN, in USD, 0 to 2000. The server takes
                 500 if this is left out.
             merchant_order_no: The client's own number of an operation, 20 to 40 characters. A
@@ -587,9 +588,11 @@ class Cards:
                 card_no=card_no,
                 pin=as_secret(pin),
                 active_code=as_secret(active_code),
-                no_pin_payment_amount=None
-                if no_pin_payment_amount is None
-                else to_money(no_pin_payment_amount, "no_pin_payment_amount"),
+                no_pin_payment_amount=(
+                    None
+                    if no_pin_payment_amount is None
+                    else to_money(no_pin_payment_amount, "no_pin_payment_amount")
+                ),
             ),
             options,
         )

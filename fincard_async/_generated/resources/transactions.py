@@ -51,12 +51,12 @@ class Transactions:
     ) -> Paginator[PurchaseRecord]:
         """List the orders of cards, with their fees and initial deposits.
 
-        A row names the card type, not the card. The operation query has the card under the same
-        order number.
+        A row names the card type, not the card; the operation query finds the card by the same
+        merchantOrderNo.
 
         Args:
-            merchant_order_no: Only the order with this client number. Not empty.
-            order_no: Only the order with this platform number. Not empty.
+            merchant_order_no: Only the order with this client number.
+            order_no: Only the order with this platform number.
             start_time: Only rows from this moment on, in milliseconds.
             end_time: Only rows up to this moment, in milliseconds.
             page_size: Rows to a page, up to 100, which is also the default.
@@ -113,9 +113,9 @@ class Transactions:
             type: Only operations of this kind. One of create, deposit, cancel, Freeze, UnFreeze,
                 withdraw, update_pin, blocked, card_update, overdraft_statement, card_activated, or
                 another text.
-            merchant_order_no: Only the operation with this client number. Not empty.
-            order_no: Only the operation with this platform number. Not empty.
-            card_no: Only operations on this card. Not empty.
+            merchant_order_no: Only the operation with this client number.
+            order_no: Only the operation with this platform number.
+            card_no: Only operations on this card.
             start_time: Only rows from this moment on, in milliseconds.
             end_time: Only rows up to this moment, in milliseconds.
             page_size: Rows to a page, up to 100, which is also the default.
@@ -175,9 +175,9 @@ class Transactions:
             type: Only operations of this kind. One of create, deposit, cancel, Freeze, UnFreeze,
                 withdraw, update_pin, blocked, card_update, overdraft_statement, card_activated, or
                 another text.
-            merchant_order_no: Only the operation with this client number. Not empty.
-            order_no: Only the operation with this platform number. Not empty.
-            card_no: Only operations on this card. Not empty.
+            merchant_order_no: Only the operation with this client number.
+            order_no: Only the operation with this platform number.
+            card_no: Only operations on this card.
             start_time: Only rows from this moment on, in milliseconds.
             end_time: Only rows up to this moment, in milliseconds.
             page_size: Rows to a page, up to 100, which is also the default.
@@ -238,8 +238,8 @@ class Transactions:
         Args:
             type: Only rows of this kind. One of auth, refund, verification, Void, maintain_fee, or
                 another text.
-            trade_no: Only the row with this number. Not empty.
-            card_no: Only rows of this card. Not empty.
+            trade_no: Only the row with this number.
+            card_no: Only rows of this card.
             start_time: Only rows from this moment on, in milliseconds.
             end_time: Only rows up to this moment, in milliseconds.
             page_size: Rows to a page, up to 100, which is also the default.
@@ -294,9 +294,9 @@ class Transactions:
         Args:
             trade_type: Only fees of this kind. One of card_patch_fee, card_patch_cross_border, or
                 another text.
-            trade_no: Only the fee with this number. Not empty.
-            origin_trade_no: Only fees for this authorization. Not empty.
-            card_no: Only fees for this card. Not empty.
+            trade_no: Only the fee with this number.
+            origin_trade_no: Only fees for this authorization.
+            card_no: Only fees for this card.
             start_time: Only rows from this moment on, in milliseconds.
             end_time: Only rows up to this moment, in milliseconds.
             page_size: Rows to a page, up to 100, which is also the default.
@@ -351,8 +351,8 @@ class Transactions:
         Args:
             type: Only messages of this kind. One of third_3ds_otp, auth_url, activation_code, or
                 another text.
-            trade_no: Only the message with this number. Not empty.
-            card_no: Only messages for this card. Not empty.
+            trade_no: Only the message with this number.
+            card_no: Only messages for this card.
             start_time: Only rows from this moment on, in milliseconds.
             end_time: Only rows up to this moment, in milliseconds.
             page_size: Rows to a page, up to 100, which is also the default.

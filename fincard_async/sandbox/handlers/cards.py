@@ -8,7 +8,7 @@ from fincard_async.sandbox import faces, render
 from fincard_async.sandbox.fees import quote_deposit, quote_withdrawal
 from fincard_async.sandbox.orders import accept, card_for, check_new, find_card, take
 from fincard_async.sandbox.progress import shares_purse
-from fincard_async.sandbox.refusal import refuse, unsupported, wrong_status
+from fincard_async.sandbox.refusal import unsupported, wrong_status
 from fincard_async.sandbox.sealing import Sealer
 from fincard_async.sandbox.state import State
 

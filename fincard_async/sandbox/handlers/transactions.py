@@ -16,9 +16,6 @@ from fincard_async.sandbox import render
 from fincard_async.sandbox.sealing import Sealer
 from fincard_async.sandbox.state import State
 
-_PAGE_SIZE = 10
-"""Rows to a page where the request does not say (contract 3.7)."""
-
 
 class Transactions:
     """The six transaction queries over one state."""
@@ -38,8 +35,8 @@ class Transactions:
             },
             start=request.start_time,
             end=request.end_time,
-            number=request.page_num or 1,
-            size=request.page_size or _PAGE_SIZE,
+            number=request.page_num,
+            size=request.page_size,
         )
         return PageData(
             total=total, records=[render.purchase_record(row, state.now) for row in rows]
@@ -52,8 +49,8 @@ class Transactions:
             _operation_filters(request),
             start=request.start_time,
             end=request.end_time,
-            number=request.page_num or 1,
-            size=request.page_size or _PAGE_SIZE,
+            number=request.page_num,
+            size=request.page_size,
         )
         return PageData(
             total=total, records=[render.operation_record(row, state.now) for row in rows]
@@ -66,8 +63,8 @@ class Transactions:
             _operation_filters(request),
             start=request.start_time,
             end=request.end_time,
-            number=request.page_num or 1,
-            size=request.page_size or _PAGE_SIZE,
+            number=request.page_num,
+            size=request.page_size,
         )
         records = [render.old_operation_record(order, kind, state.now) for order, kind in rows]
         return PageData(total=total, records=records)
@@ -84,8 +81,8 @@ class Transactions:
             },
             start=request.start_time,
             end=request.end_time,
-            number=request.page_num or 1,
-            size=request.page_size or _PAGE_SIZE,
+            number=request.page_num,
+            size=request.page_size,
         )
         return PageData(total=total, records=[render.authorization_record(row) for row in rows])
 
@@ -102,8 +99,8 @@ class Transactions:
             },
             start=request.start_time,
             end=request.end_time,
-            number=request.page_num or 1,
-            size=request.page_size or _PAGE_SIZE,
+            number=request.page_num,
+            size=request.page_size,
         )
         return PageData(total=total, records=[render.fee_record(row) for row in rows])
 
@@ -117,8 +114,8 @@ class Transactions:
             },
             start=request.start_time,
             end=request.end_time,
-            number=request.page_num or 1,
-            size=request.page_size or _PAGE_SIZE,
+            number=request.page_num,
+            size=request.page_size,
         )
         records = [render.message_record(row, self._sealer.seal(row.text)) for row in rows]
         return PageData(total=total, records=records)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .ir import Limits, Type
-from .load import Node, Schema
+from .nodes import Node, Schema
 
 SCALARS = {"money": "money", "long": "integer", "timestamp": "timestamp"}
 _PLAIN = {"string": "text", "integer": "integer", "boolean": "boolean"}
@@ -74,9 +74,10 @@ class Property:
         if self.json_type == "array":
             item = self.items.type if self.items is not None else None
             return None if item is None else Type(kind="list", item=item)
-        if isinstance(self.json_type, str) and self.json_type in _PLAIN:
-            return Type(kind=_PLAIN[self.json_type])
-        return None
+        if isinstance(self.json_type, str):
+            plain = _PLAIN.get(self.json_type)
+            return None if plain is None else Type(kind=plain)
+        return Type(kind="either") if _is_either(self.json_type) else None
 
     @property
     def limits(self) -> Limits:
@@ -104,6 +105,10 @@ class Property:
     def default(self) -> str | None:
         """The server's default as JSON text."""
         return json.dumps(self.words["default"]) if "default" in self.words else None
+
+
+def _is_either(types: object) -> bool:
+    return isinstance(types, list) and set(types) == {"string", "integer"}
 
 
 def is_enum(node: Node) -> bool:

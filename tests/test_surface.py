@@ -1,0 +1,127 @@
+"""What the package exports, and what importing it costs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+import fincard_async
+from fincard_async import errors
+
+PACKAGE = Path(fincard_async.__file__).parent
+BELOW_THE_FACE = (
+    "_crypto",
+    "_generated",
+    "_runtime",
+    "_sansio",
+    "_transports",
+    "sandbox",
+    "errors.py",
+)
+
+
+def _public_modules() -> list[str]:
+    """Modules whose path has no underscored part; those of the command line need its extra."""
+    found = (
+        module.name for module in pkgutil.walk_packages(fincard_async.__path__, "fincard_async.")
+    )
+    return [
+        "fincard_async",
+        *(
+            name
+            for name in found
+            if "._" not in name
+            and not name.startswith(("fincard_async.cli", "fincard_async.bulk."))
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", _public_modules())
+def test_exports_exist(name: str) -> None:
+    """Every name in ``__all__`` exists, stands there once and has no leading underscore."""
+    module = importlib.import_module(name)
+    exported: list[str] = getattr(module, "__all__", [])
+    assert len(exported) == len(set(exported))
+    for export in exported:
+        assert hasattr(module, export)
+        assert export == "__version__" or not export.startswith("_")
+
+
+def test_dir_is_what_is_exported() -> None:
+    """``dir(fincard_async)``, which editors complete from, offers exactly the public names."""
+    assert sorted(dir(fincard_async)) == sorted(fincard_async.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """A misspelt name fails as in any module."""
+    with pytest.raises(AttributeError, match="FinCardClient"):
+        getattr(fincard_async, "FinCardClient")  # noqa: B009 - the name is wrong on purpose
+
+
+def test_version_is_written_once() -> None:
+    """The installed distribution and the package tell the same version."""
+    try:
+        installed = version("fincard-async")
+    except PackageNotFoundError:
+        pytest.skip("the package is not installed")
+    assert installed == fincard_async.__version__
+
+
+def test_every_error_stands_in_the_tree() -> None:
+    """The tree at the top of ``errors`` names every class of it."""
+    for name, kind in inspect.getmembers(errors, inspect.isclass):
+        assert issubclass(kind, errors.FincardError), name
+        assert name in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["aiohttp", "cryptography", "click", "rich", "sqlite3", "codegen", "fincard_async.sandbox"],
+)
+def test_import_is_light(package: str, loaded: set[str]) -> None:
+    """``import fincard_async`` loads nothing that many of its users do not need."""
+    assert package not in loaded
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    """What a fresh interpreter has loaded after ``import fincard_async``."""
+    code = "import fincard_async, sys; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=PACKAGE.parent,
+    )
+    return set(run.stdout.split())
+
+
+def _face_imports(path: Path) -> Iterator[str]:
+    """Names that a file imports from the package's face instead of from a module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "fincard_async":
+            for alias in node.names:
+                stem = PACKAGE / alias.name
+                if not stem.is_dir() and not stem.with_suffix(".py").exists():
+                    yield alias.name
+
+
+@pytest.mark.parametrize("place", BELOW_THE_FACE)
+def test_nothing_below_imports_the_face(place: str) -> None:
+    """The layers below the client never import from ``fincard_async`` itself."""
+    root = PACKAGE / place
+    files = [root] if root.suffix else sorted(root.rglob("*.py"))
+    assert files
+    assert [
+        (file.name, list(_face_imports(file))) for file in files if any(_face_imports(file))
+    ] == []
