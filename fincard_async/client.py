@@ -14,12 +14,15 @@ from ._generated.wire import CONTEXT_HEADERS, REFUSALS
 from ._runtime.auth import Authorization, FixedToken, LoginToken
 from ._runtime.caller import PipelineCaller
 from ._runtime.credentials import Auth, BearerToken, token_in
+from ._runtime.doubts import Doubts, InDoubt
 from ._runtime.hooks import Observer, Observers
 from ._runtime.limiter import Limiter
 from ._runtime.pipeline import Pipeline, Settings, merge
 from ._runtime.ports import Clock, Entropy, SystemClock, SystemEntropy, Transport
+from ._runtime.settlement import Settler
 from ._sansio.base_url import parse_origin
-from ._sansio.headers import check_value, context_headers
+from ._sansio.budget import RetryBudget
+from ._sansio.headers import check_value, context_headers, is_token
 from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
 from ._sansio.secret import Sealed, Secret, as_secret
 from ._sansio.token import Token, make_token
@@ -39,8 +42,8 @@ if TYPE_CHECKING:
 _BODY_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Core:
+@dataclass(frozen=True, eq=False)
+class Core:
     """What every view of a client shares."""
 
     origin: str
@@ -99,7 +102,7 @@ class FincardClient(Resources):
         entropy: Entropy | None = None,
     ) -> None:
         origin = parse_origin(base_url)
-        if timeout <= 0:
+        if not timeout > 0:
             raise ConfigError("timeout must be more than 0 seconds")
         if money_as not in ("number", "string"):
             raise ConfigError('money_as must be "number" or "string"')
@@ -121,13 +124,15 @@ class FincardClient(Resources):
             transport=transport,
             auth=None,
             limiter=Limiter(Limits(), clock),
+            budget=RetryBudget(),
+            doubts=Doubts(),
             clock=clock,
             entropy=entropy,
             observers=Observers(observers),
             refusals=REFUSALS,
             settings=Settings(headers=headers, timeout=timeout, retry=retry, money_as=money_as),
         )
-        self._core = _Core(origin, tenant_id, transport, card_key)
+        self._core = Core(origin, tenant_id, transport, card_key)
         self._pipeline = replace(
             outside,
             auth=_authorization(auth, tenant_id, outside, clock),
@@ -220,6 +225,13 @@ class FincardClient(Resources):
         """The tenant on whose behalf calls are made."""
         return self._core.tenant_id
 
+    def in_doubt(self) -> tuple[InDoubt, ...]:
+        """Mutations that were sent and did not end in a known way, the oldest first.
+
+        In flight, cancelled, or ended as ``OutcomeUnknown``. ``settle`` tells what became of one.
+        """
+        return self._pipeline.doubts.all()
+
     async def aclose(self) -> None:
         """Close every connection. Calls still in flight end as ``ConnectionLost``."""
         if self._owner:
@@ -244,22 +256,32 @@ class FincardClient(Resources):
 
     __copy__ = __deepcopy__ = __reduce__ = __reduce_ex__ = _refuse
 
+    @property
+    def _clock(self) -> Clock:
+        return self._pipeline.clock
+
+    def _settler(self) -> Settler:
+        return Settler(self._pipeline)
+
     def _caller(self) -> PipelineCaller:
         return PipelineCaller(self._pipeline)
 
 
 def _authorization(auth: Auth, tenant_id: str, outside: Pipeline, clock: Clock) -> Authorization:
     if isinstance(auth, BearerToken):
-        token = as_secret(auth.token)
-        return FixedToken(check_value("token", token.reveal()))
+        given = as_secret(auth.token).reveal()
+        if not is_token(given):
+            raise ConfigError("token must be 1..8000 printable ASCII characters")
+        return FixedToken(given)
     login = auth.request(tenant_id)
 
     async def fetch(deadline: float) -> Token:
         options = CallOptions(timeout=max(deadline - clock.monotonic(), 0.001))
         reply = await outside.run(login.operation, login.request, options, login.path)
         found = token_in(cast(LoginReply, reply))
-        if found is None:
-            raise Unauthenticated("the login was refused, or its answer holds no token")
+        if found is None or not is_token(found[0]):
+            text = "the login was refused, or its answer holds no token"
+            raise Unauthenticated(text, final=True)
         return make_token(*found, clock.wall())
 
     return LoginToken(fetch, clock)

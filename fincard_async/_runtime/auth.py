@@ -1,28 +1,34 @@
 """Stage 5 of a call: the Authorization header, from one login shared by every call.
 
-A thousand calls that meet an expired token cause one login: the first goes in, the others wait at
-the lock and find the new token. A call that got a 401 drops the token it used, and only that one,
-so that a late 401 never throws away a token that is newer.
+Ten thousand calls that meet an expired token cause one login. The first of them carries it out; the
+others wait for its end. A cancelled waiter cancels nobody else, and the caller that carries out the
+login finishes it before it lets its own cancellation through, because thousands may wait for it. A
+call that got a 401 drops the token it used, and only that one, so that a late 401 never throws away
+a token that is newer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 
 from fincard_async._sansio.token import Token
-from fincard_async.errors import FincardError
+from fincard_async.errors import FincardError, TimedOut
 
 from .ports import Clock
 
+REMEMBER_FAILURE: Final = 1.0
+"""Seconds for which a failed login answers for everybody, instead of being hammered."""
 
 
 class Authorization(Protocol):
     """Gives the value of the Authorization header, and hears when it was refused."""
 
-    async def header(self, deadline: float) -> str: ...
+    async def header(self, deadline: float) -> str:
+        """The header; may log in first."""
+        ...
 
     def refuse(self, header: str) -> bool:
         """A call was answered 401; True if another header can be had."""
@@ -50,9 +56,9 @@ class LoginToken:
     def __init__(self, login: Callable[[float], Awaitable[Token]], clock: Clock) -> None:
         self._login = login
         self._clock = clock
-        self._lock = anyio.Lock()
         self._token: Token | None = None
         self._header = ""
+        self._done: anyio.Event | None = None
         self._failure: FincardError | None = None
         self._failed_at = float("-inf")
 
@@ -61,31 +67,46 @@ class LoginToken:
 
         Raises:
             FincardError: The login failed; every caller that waited for it gets the same facts.
+            TimedOut: Another caller's login did not end before this call's deadline.
         """
-        if self._token is None or self._clock.wall() >= self._token.refresh_at:
-            asked_at = self._clock.monotonic()
-            async with self._lock:
-                if self._token is None or self._clock.wall() >= self._token.refresh_at:
-                    await self._renew(asked_at, deadline)
+        while self._token is None or self._clock.wall() >= self._token.refresh_at:
+            if self._done is not None:
+                await self._wait(self._done, deadline)
+            elif self._failure is not None and self._is_recent():
+                raise _again(self._failure)
+            else:
+                await self._renew(deadline)
         return self._header
-
-    async def _renew(self, asked_at: float, deadline: float) -> None:
-        waited = self._failed_at >= asked_at
-        if self._failure is not None and waited:
-            raise _again(self._failure)
-        try:
-            token = await self._login(deadline)
-        except FincardError as error:
-            self._failure, self._failed_at = error, self._clock.monotonic()
-            raise
-        self._failure = None
-        self._token, self._header = token, f"Bearer {token.secret.reveal()}"
 
     def refuse(self, header: str) -> bool:
         """Drop the token that was refused, unless it was replaced in the meantime."""
         if header == self._header:
             self._token = None
         return True
+
+    def _is_recent(self) -> bool:
+        return self._clock.monotonic() < self._failed_at + REMEMBER_FAILURE
+
+    async def _wait(self, done: anyio.Event, deadline: float) -> None:
+        with anyio.move_on_after(max(0.0, deadline - self._clock.monotonic())) as scope:
+            await done.wait()
+        if scope.cancelled_caught:
+            raise TimedOut("the login did not end in time")
+
+    async def _renew(self, deadline: float) -> None:
+        done = self._done = anyio.Event()
+        try:
+            with anyio.CancelScope(shield=True):
+                token = await self._login(deadline)
+        except FincardError as error:
+            self._failure, self._failed_at = error, self._clock.monotonic()
+            raise
+        else:
+            self._failure = None
+            self._token, self._header = token, f"Bearer {token.secret.reveal()}"
+        finally:
+            self._done = None
+            done.set()
 
 
 def _again(error: FincardError) -> FincardError:

@@ -1,4 +1,8 @@
-"""What the generated stubs call: the pipeline, in the three forms that answers have."""
+"""What the generated stubs call: the pipeline, in the three forms that answers have.
+
+A mutation that ended as unknown or as a duplicate is looked up here, above the pipeline and inside
+the same deadline, so that the pipeline itself stays one straight line.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ from fincard_async._sansio.model import Model, PageData
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.options import CallOptions
 from fincard_async._sansio.paging import Paginator
+from fincard_async.errors import DuplicateOrder, OutcomeUnknown
 
 from .paginator import PageReader
-from .pipeline import Pipeline
+from .pipeline import Pipeline, merge
+from .settlement import Settler
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -21,16 +27,26 @@ O = TypeVar("O")  # noqa: E741 - output
 class PipelineCaller:
     """A ``Caller`` over one pipeline."""
 
-    __slots__ = ("_pipeline",)
+    __slots__ = ("_pipeline", "_settler")
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._settler = Settler(pipeline)
 
     async def call(
         self, operation: Operation[I, O], request: I, options: CallOptions | None
     ) -> O:
         """One object."""
-        return cast(O, await self._pipeline.run(operation, request, options))
+        started = self._pipeline.clock.monotonic()
+        try:
+            return cast(O, await self._pipeline.run(operation, request, options))
+        except (OutcomeUnknown, DuplicateOrder) as error:
+            settings = merge(self._pipeline.settings, options)
+            if operation.settled_by is None or not settings.retry.settle:
+                raise
+            deadline = started + settings.timeout
+            result = await self._settler.settle_call(operation, request, error, deadline)
+            return cast(O, result)
 
     async def call_list(
         self, operation: Operation[I, O], request: I, options: CallOptions | None

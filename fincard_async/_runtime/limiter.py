@@ -1,12 +1,19 @@
-"""Stage 4 of a call: a place among those in flight, and a place in the rate."""
+"""Stage 4 of a call: a place among those in flight, and a place in the rate.
+
+Who waits, waits in a lane: money before reads, reads before sweeps, and first come first served
+inside a lane. A call that cannot get a place before its deadline is refused at once rather than at
+the end. When the server asks for a pause, everybody pauses, not only the call that was told.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from types import TracebackType
 
 import anyio
 
-from fincard_async._sansio.options import Limits
+from fincard_async._sansio.concurrency import AdaptiveLimit
+from fincard_async._sansio.options import Lane, Limits
 from fincard_async._sansio.outcome import not_sent
 from fincard_async._sansio.rate import RateLimit
 from fincard_async.errors import ConfigError, ConnectFailed
@@ -14,8 +21,18 @@ from fincard_async.errors import ConfigError, ConnectFailed
 from .ports import Clock
 
 
+class _Ticket:
+    """One call that waits."""
+
+    __slots__ = ("granted", "wake")
+
+    def __init__(self) -> None:
+        self.granted = False
+        self.wake = anyio.Event()
+
+
 class Limiter:
-    """Bounds the calls in flight and, where asked, the calls per second; first come first served."""
+    """Bounds the calls in flight and, where asked, the calls per second."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         if limits.max_concurrency < 1:
@@ -23,49 +40,130 @@ class Limiter:
         if limits.rate is not None and (limits.rate <= 0 or limits.burst < 1):
             raise ConfigError("rate must be more than 0 and burst at least 1")
         self._clock = clock
-        self._places = anyio.Semaphore(limits.max_concurrency)
         self._rate = None if limits.rate is None else RateLimit(limits.rate, limits.burst)
+        self._limit = AdaptiveLimit(limits.max_concurrency)
+        self._in_flight = 0
+        self._paused_until = float("-inf")
+        self._lanes: tuple[deque[_Ticket], ...] = tuple(deque[_Ticket]() for _ in Lane)
 
-    def permit(self, deadline: float) -> Permit:
+    @property
+    def in_flight(self) -> int:
+        """Places that are taken."""
+        return self._in_flight
+
+    @property
+    def allowed(self) -> int:
+        """Places that there are, at the moment."""
+        return self._limit.value
+
+    def permit(self, deadline: float, lane: Lane) -> Permit:
         """A place for one attempt, as an async context manager.
 
         Raises:
             ConnectFailed: No place before the deadline; nothing was sent.
         """
-        return Permit(self, deadline)
+        return Permit(self, deadline, lane)
 
-    async def acquire(self, deadline: float) -> None:
-        """Wait for a place; a wait that cannot end in time is refused at once."""
-        if self._rate is not None:
-            now = self._clock.monotonic()
-            if now + self._rate.wait(now) > deadline:
-                raise _too_late()
-            if (seconds := self._rate.book(now)) > 0:
-                await self._clock.sleep(seconds)
+    def pause(self, seconds: float) -> None:
+        """Let nobody go for ``seconds``; a longer pause that is in force stays."""
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+
+    def clean(self) -> None:
+        """An attempt was answered well."""
+        self._limit.clean()
+
+    def trouble(self) -> None:
+        """An attempt met a sign of overload."""
+        self._limit.trouble(self._clock.monotonic())
+
+    async def acquire(self, deadline: float, lane: Lane) -> None:
+        """Wait for a place."""
+        now = self._clock.monotonic()
+        if self._in_flight < self._limit.value and self._delay(now) <= 0 and not self._ahead(lane):
+            self._take(now)
+            return
+        if now + self._delay(now) > deadline:
+            raise _too_late()
+        ticket = _Ticket()
+        self._lanes[lane].append(ticket)
         try:
-            self._places.acquire_nowait()
-        except anyio.WouldBlock:
-            with anyio.move_on_after(max(0.0, deadline - self._clock.monotonic())) as scope:
-                await self._places.acquire()
-            if scope.cancelled_caught:
-                raise _too_late() from None
+            await self._wait(ticket, deadline)
+        except BaseException:
+            self._withdraw(ticket, lane)
+            raise
 
     def release(self) -> None:
-        """Give the place back."""
-        self._places.release()
+        """Give a place back."""
+        self._in_flight -= 1
+        self._dispatch()
+
+    async def _wait(self, ticket: _Ticket, deadline: float) -> None:
+        while True:
+            self._dispatch()
+            if ticket.granted:
+                return
+            now = self._clock.monotonic()
+            delay = self._delay(now) if self._in_flight < self._limit.value else 0.0
+            if now + delay >= deadline:
+                raise _too_late()
+            if delay > 0:
+                # Time is all that is missing: whoever wakes first lets the best lane go.
+                await self._clock.sleep(delay)
+            else:
+                with anyio.move_on_after(deadline - now) as scope:
+                    await ticket.wake.wait()
+                if scope.cancelled_caught and not ticket.granted:
+                    raise _too_late()
+                ticket.wake = anyio.Event() if not ticket.granted else ticket.wake
+
+    def _withdraw(self, ticket: _Ticket, lane: Lane) -> None:
+        """A caller left: its place in the line, or the place it had just been given, goes on."""
+        if ticket.granted:
+            self.release()
+        else:
+            self._lanes[lane].remove(ticket)
+            self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Give free places to those who are next; wake the first who must wait for time."""
+        now = self._clock.monotonic()
+        while self._in_flight < self._limit.value:
+            line = next((line for line in self._lanes if line), None)
+            if line is None:
+                return
+            if self._delay(now) > 0:
+                line[0].wake.set()
+                return
+            ticket = line.popleft()
+            ticket.granted = True
+            self._take(now)
+            ticket.wake.set()
+
+    def _take(self, now: float) -> None:
+        self._in_flight += 1
+        if self._rate is not None:
+            self._rate.book(now)
+
+    def _delay(self, now: float) -> float:
+        rate = 0.0 if self._rate is None else self._rate.wait(now)
+        return max(rate, self._paused_until - now)
+
+    def _ahead(self, lane: Lane) -> bool:
+        return any(self._lanes[: lane + 1])
 
 
 class Permit:
     """One place, held while an attempt is on the wire."""
 
-    __slots__ = ("_deadline", "_limiter")
+    __slots__ = ("_deadline", "_lane", "_limiter")
 
-    def __init__(self, limiter: Limiter, deadline: float) -> None:
+    def __init__(self, limiter: Limiter, deadline: float, lane: Lane) -> None:
         self._limiter = limiter
         self._deadline = deadline
+        self._lane = lane
 
     async def __aenter__(self) -> None:
-        await self._limiter.acquire(self._deadline)
+        await self._limiter.acquire(self._deadline, self._lane)
 
     async def __aexit__(
         self,

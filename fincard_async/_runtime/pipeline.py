@@ -5,15 +5,16 @@
     once per call      1 options   merge the client's settings with the call's
                        2 order no  given, or minted once and then fixed
                        3 build     check the rules, make the final bytes
-    once per attempt   4 limiter   a place among those in flight
+    once per attempt   4 limiter   a place among those in flight, by lane
                        5 auth      the Authorization header
                        6 transport bytes out, bytes in
                        7 interpret HTTP status, envelope and data: a result, or an error
-    after an error     8 retry     give up, or sleep and repeat the same bytes
+    after an error     8 retry     the table: give up, or sleep and repeat the same bytes
 
 The order number and the bytes are fixed outside the loop, so that no attempt can ask for a second
 card. A mutation ends in exactly one of: a result; a refusal that is known to be final (``ApiError``);
-``ConnectFailed``, where nothing was sent; ``OutcomeUnknown`` for everything else.
+``ConnectFailed``, where nothing was sent; ``OutcomeUnknown`` for everything else. Once an attempt
+may have been carried out, no later attempt's refusal is final.
 """
 
 from __future__ import annotations
@@ -23,26 +24,42 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from fincard_async._generated.wire import CONTEXT_HEADERS
+from fincard_async._sansio.budget import RetryBudget
 from fincard_async._sansio.headers import context_headers
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
 from fincard_async._sansio.model import Model
 from fincard_async._sansio.operation import Operation
-from fincard_async._sansio.options import CallOptions, RetryPolicy
+from fincard_async._sansio.options import CallOptions, Lane, RetryPolicy
 from fincard_async._sansio.order_no import NUMBER_BYTES, mint
 from fincard_async._sansio.outcome import conclude, from_failure, not_sent
 from fincard_async._sansio.refusals import RefusalRow
 from fincard_async._sansio.requests import Prepared, build_request, with_order_number
 from fincard_async._sansio.responses import interpret
-from fincard_async._sansio.retry import may_repeat, pause, read_retry_after
-from fincard_async.errors import FincardError, Unauthenticated, UsageError
+from fincard_async._sansio.retry import (
+    COST,
+    OPEN,
+    TABLE,
+    Step,
+    classify,
+    column_of,
+    is_overload,
+    most_attempts,
+    pause,
+)
+from fincard_async._sansio.retry_after import read_retry_after
+from fincard_async.errors import FincardError, OutcomeUnknown, Unauthenticated, UsageError
 
 from .auth import Authorization
+from .doubts import Doubts
 from .hooks import CallEvent, Observers, Point, logger
 from .limiter import Limiter
 from .ports import Clock, Entropy, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
+
+LEAST_LEFT = 0.25
+"""Seconds; a retry that would have less time than this is not worth its place on the wire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +72,7 @@ class Settings:
     """Seconds for the whole call."""
     retry: RetryPolicy
     money_as: str = "number"
+    lane: Lane = Lane.READ
 
 
 @dataclass(slots=True)
@@ -64,7 +82,11 @@ class _Progress:
     started: float
     deadline: float
     attempts: int = 0
-    refused_token: bool = False
+    paid: int = 0
+    """What its retries took from the budget."""
+    token_was_refused: bool = False
+    in_doubt: bool = False
+    """An attempt of a mutation may have been carried out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +96,8 @@ class Pipeline:
     transport: Transport
     auth: Authorization | None
     limiter: Limiter
+    budget: RetryBudget
+    doubts: Doubts
     clock: Clock
     entropy: Entropy
     observers: Observers
@@ -108,18 +132,15 @@ class Pipeline:
                 self._tell("outcome", prepared, progress, error)
                 delay = self._delay(error, prepared, settings, progress)
                 if delay is None:
-                    final = conclude(
-                        error,
-                        operation=operation.name,
-                        mutates=operation.mutates,
-                        order_no=prepared.order_no,
-                        attempts=progress.attempts,
-                    )
-                    self._tell("finished", prepared, progress, final)
-                    raise final from (error if final is not error else None)
+                    final = self._conclude(error, prepared, progress)
+                    if final is error:
+                        raise
+                    raise final from error
                 logger.info("%s: %s; again in %.3f s", operation.name, type(error).__name__, delay)
                 await self.clock.sleep(delay)
             else:
+                self.budget.refund(progress.paid)
+                self.doubts.clear(prepared.order_no)
                 self._tell("outcome", prepared, progress)
                 self._tell("finished", prepared, progress)
                 return result
@@ -127,8 +148,10 @@ class Pipeline:
     async def _attempt(
         self, prepared: Prepared, settings: Settings, progress: _Progress
     ) -> object:
+        mutates = prepared.operation.mutates
+        lane = Lane.MONEY if mutates else settings.lane
         header = ""
-        async with self.limiter.permit(progress.deadline):
+        async with self.limiter.permit(progress.deadline, lane):
             headers = settings.headers
             if self.auth is not None:
                 header = await self._authorize(progress)
@@ -136,20 +159,26 @@ class Pipeline:
             remaining = progress.deadline - self.clock.monotonic()
             if remaining <= 0:
                 raise not_sent("the deadline passed before the request was sent")
+            if mutates:
+                self.doubts.add(prepared.order_no, prepared.operation.name)
             try:
                 response = await self.transport.send(
-                    HttpRequest(prepared.path, headers, prepared.body), remaining
+                    HttpRequest(prepared.path, headers, prepared.body),
+                    min(remaining, settings.retry.attempt_timeout),
                 )
+                result = interpret(prepared.operation, prepared.request, response, self.refusals)
             except TransportFailure as failure:
-                raise from_failure(failure) from None
-        try:
-            return interpret(prepared.operation, prepared.request, response, self.refusals)
-        except FincardError as error:
-            error.status = response.status
-            error.retry_after = self._retry_after(response)
-            if isinstance(error, Unauthenticated) and self.auth is not None:
-                progress.refused_token = progress.refused_token or not self.auth.refuse(header)
-            raise
+                error = from_failure(failure)
+                self._notice(error, None)
+                raise error from None
+            except FincardError as error:
+                self._notice(error, response)
+                if isinstance(error, Unauthenticated) and self.auth is not None:
+                    replaceable = self.auth.refuse(header)
+                    progress.token_was_refused = progress.token_was_refused or not replaceable
+                raise
+            self.limiter.clean()
+            return result
 
     async def _authorize(self, progress: _Progress) -> str:
         """The header for this attempt; a login that fails leaves the call itself unsent."""
@@ -157,26 +186,65 @@ class Pipeline:
         try:
             return await self.auth.header(progress.deadline)
         except (Unauthenticated, UsageError):
-            progress.refused_token = True
+            progress.token_was_refused = True
             raise
         except FincardError as error:
             raise not_sent(f"the login failed: {error.message}") from error
+
+    def _notice(self, error: FincardError, response: HttpResponse | None) -> None:
+        """Put the reply's facts on the error, and let the limiter see signs of overload."""
+        if response is not None:
+            error.status = response.status
+            error.retry_after = read_retry_after(
+                response.headers.get("retry-after"),
+                response.headers.get("date"),
+                self.clock.wall(),
+            )
+        if is_overload(error):
+            self.limiter.trouble()
+            if error.retry_after:
+                self.limiter.pause(error.retry_after)
 
     def _delay(
         self, error: FincardError, prepared: Prepared, settings: Settings, progress: _Progress
     ) -> float | None:
         """Seconds until the next attempt, or None to give up."""
-        safety, policy = prepared.operation.safety, settings.retry
-        if isinstance(error, Unauthenticated) and not progress.refused_token:
-            progress.refused_token = True
+        failure, policy = classify(error), settings.retry
+        if prepared.operation.mutates and failure in OPEN:
+            progress.in_doubt = True
+        column = column_of(prepared.operation, policy)
+        step = TABLE[failure, column]
+        if step is Step.LOGIN:
+            # Without ``auth`` this is the login itself: a refused password is not sent twice.
+            if self.auth is None or progress.token_was_refused:
+                return None
+            progress.token_was_refused = True
             return 0.0
-        if not may_repeat(error, safety, policy, progress.attempts):
+        if step is Step.RAISE or progress.attempts >= most_attempts(column, policy):
             return None
-        delay = pause(error, policy, progress.attempts, self.entropy.fraction())
-        return delay if self.clock.monotonic() + delay < progress.deadline else None
+        delay = pause(step, policy, progress.attempts, self.entropy.fraction(), error.retry_after)
+        if self.clock.monotonic() + delay + LEAST_LEFT > progress.deadline:
+            return None
+        if not self.budget.pay(COST[step]):
+            return None
+        progress.paid += COST[step]
+        return delay
 
-    def _retry_after(self, response: HttpResponse) -> float | None:
-        return read_retry_after(response.headers.get("retry-after"), self.clock.wall())
+    def _conclude(
+        self, error: FincardError, prepared: Prepared, progress: _Progress
+    ) -> FincardError:
+        final = conclude(
+            error,
+            operation=prepared.operation.name,
+            mutates=prepared.operation.mutates,
+            order_no=prepared.order_no,
+            attempts=progress.attempts,
+            in_doubt=progress.in_doubt,
+        )
+        if not isinstance(final, OutcomeUnknown):
+            self.doubts.clear(prepared.order_no)
+        self._tell("finished", prepared, progress, final)
+        return final
 
     def _tell(
         self,
@@ -206,6 +274,7 @@ def merge(settings: Settings, options: CallOptions | None) -> Settings:
         settings,
         timeout=settings.timeout if options.timeout is None else options.timeout,
         retry=settings.retry if options.retry is None else options.retry,
+        lane=settings.lane if options.lane is None else options.lane,
         headers=(
             settings.headers
             if options.context is None

@@ -101,6 +101,8 @@ class Operation(Generic[I, O]):
     """Value of ``type`` that the server gives to this mutation in its queries."""
     echo: tuple[tuple[str, str], ...] = ()
     """(request field, answer field), Python names, that must be equal when both are present."""
+    settled_by: str | None = None
+    """Name of the query that knows this mutation by its order number."""
     paging: Paging | None = None
     sealed: tuple[str, ...] = ()
     """Paths of the sealed fields in the answer, such as ``records[].values``."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from .model import Model
 from .operation import Operation
@@ -34,24 +35,55 @@ class RequestContext:
     user_agent: str = "fincard-async"
 
 
+Dedupe = Literal["error", "none", "replay"]
+"""What the server does with a repeated order number; see ``retry``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and how patiently, a failed attempt is repeated.
+    """How often, and how patiently, a failed attempt is repeated, and how an outcome is settled.
+
+    A framework that repeats whole calls by itself (Temporal, Celery) wants ``NO_RETRY`` here, and
+    the same order number for every repetition.
 
     Attributes:
         read_attempts: Most attempts of a read, the first included.
-        write_attempts: Most attempts of a mutation; only an attempt that was proven not sent, or
-            answered by a complete 401, is ever repeated.
+        write_attempts: Most attempts of a mutation; all carry the same order number and bytes.
+        dedupe: What the server does with a repeated order number. ``"error"``, the default: it
+            refuses it (contract 6), so a mutation whose answer was lost is sent again, and a
+            duplicate answer is looked up. ``"replay"``: it gives the first result. ``"none"``: a
+            mutation that may have been sent is never sent again.
+        settle: Look up a mutation whose outcome is unknown, or whose number is a duplicate, within
+            the call's own deadline.
         base_delay: Seconds; upper end of the first random delay after a passing fault.
         throttle_delay: Seconds; the same after HTTP 429.
         max_delay: Seconds; no delay is longer, unless the server asks for more.
+        attempt_timeout: Seconds for one attempt, so that a hanging one leaves time for the rest.
     """
 
     read_attempts: int = 4
     write_attempts: int = 3
+    dedupe: Dedupe = "error"
+    settle: bool = True
     base_delay: float = 0.05
     throttle_delay: float = 1.0
     max_delay: float = 5.0
+    attempt_timeout: float = 15.0
+
+
+NO_RETRY = RetryPolicy(read_attempts=1, write_attempts=1, settle=False)
+"""Each call is sent once, and its error raised as it is."""
+
+
+class Lane(enum.IntEnum):
+    """Who goes first when calls wait for a place; inside a lane, first come first served."""
+
+    MONEY = 0
+    """Mutations, logins and the look-ups that settle an outcome."""
+    READ = 1
+    """Reads that somebody waits for."""
+    BACKGROUND = 2
+    """Sweeps, such as polling many balances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +91,8 @@ class Limits:
     """How much the client asks of the server at once.
 
     Attributes:
-        max_concurrency: Most calls in flight.
+        max_concurrency: Most calls in flight. Trouble (429, 503, time-outs) lowers the number in
+            force, and clean answers raise it again, up to this.
         rate: Calls per second; None for no limit.
         burst: Calls that may start at once after a pause, when ``rate`` is set.
     """
@@ -77,6 +110,8 @@ class CallOptions:
     """Seconds for the whole call: login, limits, every attempt and every pause."""
     context: RequestContext | None = None
     retry: RetryPolicy | None = None
+    lane: Lane | None = None
+    """``Lane.BACKGROUND`` for a sweep; a mutation is always ``Lane.MONEY``."""
 
 
 class Caller(Protocol):

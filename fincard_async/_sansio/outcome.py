@@ -43,10 +43,21 @@ def not_sent(message: str, *, passing: bool = False) -> ConnectFailed:
 
 
 def conclude(
-    error: FincardError, *, operation: str, mutates: bool, order_no: str | None, attempts: int
+    error: FincardError,
+    *,
+    operation: str,
+    mutates: bool,
+    order_no: str | None,
+    attempts: int,
+    in_doubt: bool,
 ) -> FincardError:
-    """The error with which a call ends, with every fact of the call on it."""
-    final = error if not mutates or _is_settled(error) else _unknown(error)
+    """The error with which a call ends, with every fact of the call on it.
+
+    ``in_doubt`` tells that an earlier attempt of a mutation may still be carried out. Then nothing
+    that a later attempt met is final: a refusal may only say that the first one was faster.
+    """
+    settled = not mutates or (_is_settled(error) and not in_doubt)
+    final = error if settled or isinstance(error, DuplicateOrder) else _unknown(error)
     final.operation = operation
     final.order_no = order_no
     final.attempts = attempts

@@ -1,17 +1,24 @@
-"""Stage 9 of a call: a failure becomes seconds to sleep, or None to give up. Pure.
+"""Stage 9 of a call: a failure becomes a step. Pure, and one table.
 
-This first form repeats only what is safe without any knowledge of the server: reads, and calls
-that were proven not sent. A complete 401 also proves that a call was not carried out; the pipeline
-drops the token and repeats it once.
+What may be repeated depends on three things: what went wrong, whether a second execution would do
+harm, and what the server does with a repeated order number (``RetryPolicy.dedupe``):
+
+``error``   it refuses the number: a resend is safe, and a duplicate answer means "look it up"
+``replay``  it gives the first result again: a resend is safe
+``none``    nobody knows: what may have been sent is never sent again
+
+Every resend carries the same order number and the same bytes.
 """
 
 from __future__ import annotations
 
+import enum
 import math
-from datetime import timezone
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from fincard_async.errors import (
+    ApiError,
     ConnectFailed,
     ConnectionLost,
     FincardError,
@@ -19,48 +26,129 @@ from fincard_async.errors import (
     RateLimited,
     ServerError,
     TimedOut,
+    Unauthenticated,
+    UsageError,
 )
 
-from .operation import Safety
+from .budget import THROTTLE_COST, TRANSIENT_COST
+from .model import Model
+from .operation import Operation, Safety
 from .options import RetryPolicy
 
-_PASSING_FOR_READS = (ConnectionLost, TimedOut, ServerError, RateLimited, NotAnEnvelope)
+
+class Failure(enum.Enum):
+    """What went wrong, as far as repeating it is concerned."""
+
+    NOT_SENT = "no byte was sent, and another attempt may get through"
+    HOPELESS = "no byte was sent, and no attempt will get through"
+    TOKEN = "a complete 401: not carried out"
+    LOST = "sent, and no complete, readable answer"
+    SERVER = "the server failed while it worked on it"
+    THROTTLED = "too many calls"
+    FINAL = "a refusal that proves that nothing happened"
+    DOUBTFUL = "an answer that neither proves nor allows anything"
 
 
-def may_repeat(error: FincardError, safety: Safety, policy: RetryPolicy, attempts: int) -> bool:
-    """True if another attempt is safe and allowed."""
-    if isinstance(error, ConnectFailed):
-        most = policy.read_attempts if safety is Safety.READ else policy.write_attempts
-        return error.passing and attempts < most
-    return (
-        safety is Safety.READ
-        and isinstance(error, _PASSING_FOR_READS)
-        and attempts < policy.read_attempts
-    )
+class Step(enum.Enum):
+    """What to do about it."""
+
+    RAISE = "give up"
+    LOGIN = "fetch another token and repeat at once, one time"
+    SOON = "repeat after a short random pause"
+    LATER = "repeat after a long random pause"
 
 
-def pause(error: FincardError, policy: RetryPolicy, attempts: int, jitter: float) -> float:
-    """Seconds to wait: full jitter over a doubling base, and never less than the server asked."""
-    throttled = isinstance(error, RateLimited)
-    base = policy.throttle_delay if throttled else policy.base_delay
-    ceiling = min(policy.max_delay, math.ldexp(base, min(attempts - 1, 30)))
-    return max(jitter * ceiling, error.retry_after or 0.0)
+Column = Literal["read", "sensitive", "error", "replay", "none"]
+
+_COLUMNS: Final[tuple[Column, ...]] = ("read", "sensitive", "error", "replay", "none")
+_RAISE, _LOGIN, _SOON, _LATER = Step.RAISE, Step.LOGIN, Step.SOON, Step.LATER
+_ROWS: Final[Mapping[Failure, tuple[Step, ...]]] = {
+    #                  read    sensitive  error   replay  none
+    Failure.NOT_SENT: (_SOON, _SOON, _SOON, _SOON, _SOON),
+    Failure.HOPELESS: (_RAISE, _RAISE, _RAISE, _RAISE, _RAISE),
+    Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN),
+    # From here on the request may have been carried out.
+    Failure.LOST: (_SOON, _SOON, _SOON, _SOON, _RAISE),
+    Failure.SERVER: (_SOON, _SOON, _SOON, _SOON, _RAISE),
+    Failure.THROTTLED: (_LATER, _LATER, _LATER, _LATER, _RAISE),
+    Failure.FINAL: (_RAISE, _RAISE, _RAISE, _RAISE, _RAISE),
+    Failure.DOUBTFUL: (_RAISE, _RAISE, _RAISE, _RAISE, _RAISE),
+}
+
+TABLE: Final[Mapping[tuple[Failure, Column], Step]] = {
+    (failure, column): step
+    for failure, steps in _ROWS.items()
+    for column, step in zip(_COLUMNS, steps, strict=True)
+}
+"""The whole decision."""
+
+OPEN: Final = frozenset({Failure.LOST, Failure.SERVER, Failure.THROTTLED, Failure.DOUBTFUL})
+"""Failures after which the attempt may still be carried out, now or later."""
+
+COST: Final[Mapping[Step, int]] = {
+    Step.RAISE: 0,
+    Step.LOGIN: 0,
+    Step.SOON: TRANSIENT_COST,
+    Step.LATER: THROTTLE_COST,
+}
+"""What each step takes from the retry budget."""
 
 
-def read_retry_after(text: str | None, now: float) -> float | None:
-    """Seconds from a ``Retry-After`` header; ``now`` in seconds since the epoch.
+def classify(error: FincardError) -> Failure:
+    """Sort an error of one attempt into a row of the table."""
+    match error:
+        case ConnectFailed():
+            return Failure.NOT_SENT if error.passing else Failure.HOPELESS
+        case Unauthenticated():
+            return Failure.TOKEN
+        case RateLimited():
+            return Failure.THROTTLED
+        case ServerError():
+            return Failure.SERVER
+        case ApiError():
+            return Failure.FINAL if error.final else Failure.DOUBTFUL
+        case ConnectionLost() | TimedOut() | NotAnEnvelope():
+            return Failure.LOST
+        case UsageError():
+            return Failure.HOPELESS
+        case _:
+            return Failure.DOUBTFUL
 
-    Digits or an HTTP date; a date in the past is 0; anything else is no hint.
+
+def is_overload(error: FincardError) -> bool:
+    """True for what says "too much": 429, 503, and no answer in time."""
+    overloaded = isinstance(error, ServerError) and error.status == 503
+    return overloaded or isinstance(error, RateLimited | TimedOut)
+
+
+def column_of(operation: Operation[Model, object], policy: RetryPolicy) -> Column:
+    """The column of the table for an operation under a policy."""
+    if operation.safety is Safety.READ:
+        return "sensitive" if operation.sealed else "read"
+    return policy.dedupe
+
+
+def most_attempts(column: Column, policy: RetryPolicy) -> int:
+    """How often a request may be handed to the transport, the first time included."""
+    if column == "read":
+        return policy.read_attempts
+    # A read of card data leaves a trace in the issuer's audit log, so it is repeated once at most.
+    return min(2, policy.read_attempts) if column == "sensitive" else policy.write_attempts
+
+
+def pause(step: Step, policy: RetryPolicy, attempts: int, jitter: float, hint: float | None) -> float:
+    """Seconds to wait: full jitter over a doubling base, and never less than the server asked.
+
+    Args:
+        step: ``SOON`` or ``LATER``; any other step waits for nothing.
+        policy: Where the two bases and the cap come from.
+        attempts: Attempts made so far, at least 1.
+        jitter: A random number from 0 up to 1.
+        hint: ``Retry-After`` in seconds. Up to a tenth is added, so that callers who were told the
+            same number do not come back at the same moment.
     """
-    if text is None:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:10])
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, moment.timestamp() - now)
+    if step not in (Step.SOON, Step.LATER):
+        return 0.0
+    base = policy.throttle_delay if step is Step.LATER else policy.base_delay
+    ceiling = min(policy.max_delay, math.ldexp(base, min(attempts - 1, 30)))
+    return max(jitter * ceiling, 0.0 if hint is None else hint * (1.0 + jitter / 10))
