@@ -19,7 +19,7 @@ from ._runtime.limiter import Limiter
 from ._runtime.pipeline import Pipeline, Settings, merge
 from ._runtime.ports import Clock, Entropy, SystemClock, SystemEntropy, Transport
 from ._sansio.base_url import parse_origin
-from ._sansio.headers import check_value, context_headers
+from ._sansio.headers import check_value, context_headers, is_token
 from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
 from ._sansio.secret import Sealed, Secret, as_secret
 from ._sansio.token import Token, make_token
@@ -99,7 +99,7 @@ class FincardClient(Resources):
         entropy: Entropy | None = None,
     ) -> None:
         origin = parse_origin(base_url)
-        if timeout <= 0:
+        if not timeout > 0:
             raise ConfigError("timeout must be more than 0 seconds")
         if money_as not in ("number", "string"):
             raise ConfigError('money_as must be "number" or "string"')
@@ -250,16 +250,19 @@ class FincardClient(Resources):
 
 def _authorization(auth: Auth, tenant_id: str, outside: Pipeline, clock: Clock) -> Authorization:
     if isinstance(auth, BearerToken):
-        token = as_secret(auth.token)
-        return FixedToken(check_value("token", token.reveal()))
+        given = as_secret(auth.token).reveal()
+        if not is_token(given):
+            raise ConfigError("token must be 1..8000 printable ASCII characters")
+        return FixedToken(given)
     login = auth.request(tenant_id)
 
     async def fetch(deadline: float) -> Token:
         options = CallOptions(timeout=max(deadline - clock.monotonic(), 0.001))
         reply = await outside.run(login.operation, login.request, options, login.path)
         found = token_in(cast(LoginReply, reply))
-        if found is None:
-            raise Unauthenticated("the login was refused, or its answer holds no token")
+        if found is None or not is_token(found[0]):
+            text = "the login was refused, or its answer holds no token"
+            raise Unauthenticated(text, final=True)
         return make_token(*found, clock.wall())
 
     return LoginToken(fetch, clock)

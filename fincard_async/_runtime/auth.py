@@ -12,11 +12,11 @@ from typing import Protocol
 
 import anyio
 
+from fincard_async._sansio.outcome import not_sent
 from fincard_async._sansio.token import Token
 from fincard_async.errors import FincardError
 
 from .ports import Clock
-
 
 
 class Authorization(Protocol):
@@ -54,7 +54,7 @@ class LoginToken:
         self._token: Token | None = None
         self._header = ""
         self._failure: FincardError | None = None
-        self._failed_at = float("-inf")
+        self._failures = 0
 
     async def header(self, deadline: float) -> str:
         """The current header; logs in first where there is none or it is about to end.
@@ -63,20 +63,24 @@ class LoginToken:
             FincardError: The login failed; every caller that waited for it gets the same facts.
         """
         if self._token is None or self._clock.wall() >= self._token.refresh_at:
-            asked_at = self._clock.monotonic()
-            async with self._lock:
-                if self._token is None or self._clock.wall() >= self._token.refresh_at:
-                    await self._renew(asked_at, deadline)
+            failures = self._failures
+            with anyio.move_on_after(max(0.0, deadline - self._clock.monotonic())) as scope:
+                async with self._lock:
+                    if self._token is None or self._clock.wall() >= self._token.refresh_at:
+                        await self._renew(failures, deadline)
+            if scope.cancelled_caught:
+                raise not_sent("no login before the deadline")
         return self._header
 
-    async def _renew(self, asked_at: float, deadline: float) -> None:
-        waited = self._failed_at >= asked_at
-        if self._failure is not None and waited:
+    async def _renew(self, failures: int, deadline: float) -> None:
+        if self._failure is not None and self._failures > failures:
             raise _again(self._failure)
         try:
             token = await self._login(deadline)
         except FincardError as error:
-            self._failure, self._failed_at = error, self._clock.monotonic()
+            # One caller's own deadline says nothing to those who have more time.
+            if self._clock.monotonic() < deadline:
+                self._failure, self._failures = _again(error), self._failures + 1
             raise
         self._failure = None
         self._token, self._header = token, f"Bearer {token.secret.reveal()}"

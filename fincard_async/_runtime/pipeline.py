@@ -116,7 +116,9 @@ class Pipeline:
                         attempts=progress.attempts,
                     )
                     self._tell("finished", prepared, progress, final)
-                    raise final from (error if final is not error else None)
+                    if final is error:
+                        raise
+                    raise final from error
                 logger.info("%s: %s; again in %.3f s", operation.name, type(error).__name__, delay)
                 await self.clock.sleep(delay)
             else:
@@ -167,7 +169,12 @@ class Pipeline:
     ) -> float | None:
         """Seconds until the next attempt, or None to give up."""
         safety, policy = prepared.operation.safety, settings.retry
-        if isinstance(error, Unauthenticated) and not progress.refused_token:
+        # Without ``auth`` this is the login itself: a refused password is not sent twice.
+        if (
+            isinstance(error, Unauthenticated)
+            and self.auth is not None
+            and not progress.refused_token
+        ):
             progress.refused_token = True
             return 0.0
         if not may_repeat(error, safety, policy, progress.attempts):

@@ -50,7 +50,7 @@ def conclude(
     final.operation = operation
     final.order_no = order_no
     final.attempts = attempts
-    final.maybe_applied = isinstance(final, OutcomeUnknown | DuplicateOrder)
+    final.maybe_applied = mutates and isinstance(final, OutcomeUnknown | DuplicateOrder)
     return final
 
 
