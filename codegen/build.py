@@ -9,7 +9,7 @@ from .build_wire import build_wire
 from .names import pascal, snake
 from .nodes import Document, Node, Schema
 from .parts import Parts, one_line, operations
-from .properties import Property, is_enum, is_struct
+from .properties import Property, is_enum
 
 
 def build(schema: Schema) -> ir.Api:
@@ -70,6 +70,7 @@ class _Builder:
             shape=shape,
             order_number=request.field(number) if number else None,
             kind=word.get("kind"),
+            settled_by=word.get("settled-by"),
             leading=snake(leading) if leading else None,
             echo=tuple((snake(wire), snake(wire)) for wire in word.get("echo", ())),
             paging=_paging(word),
@@ -125,7 +126,7 @@ class _Builder:
                 module=component.document.module,
                 values=tuple(map(str, component.get("enum"))),
             )
-        elif is_struct(component):
+        else:
             self.struct(component)
 
     def _sealed(self, struct: ir.Struct, prefix: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .checks.components import check_components
 from .checks.examples import check_examples
+from .checks.form import check_form
 from .checks.operations import check_operations
 from .checks.words import check_words
 from .nodes import Mistake, Schema, SchemaError
@@ -11,6 +12,8 @@ from .nodes import Mistake, Schema, SchemaError
 
 def check(schema: Schema) -> None:
     """Raise SchemaError if anything is wrong."""
+    if malformed := set(check_form(schema)):
+        raise SchemaError(sorted(malformed))
     found: set[Mistake] = set()
     for rule in (check_words, check_components, check_operations, check_examples):
         found.update(rule(schema))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from .ir import Enum, Field, Limits
 
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _INT64 = {"-9223372036854775808", "9223372036854775807"}
 
 
@@ -37,7 +39,7 @@ def _numbers(limits: Limits) -> list[str]:
 
 
 def _mentions(text: str, number: str) -> bool:
-    return number in text.replace(",", " ").replace("..", " ").rstrip(".").split()
+    return number in _NUMBER.findall(text)
 
 
 def _bounds(field: Field) -> str:

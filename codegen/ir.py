@@ -126,6 +126,7 @@ class Operation:
     shape: str
     order_number: Field | None = None
     kind: str | None = None
+    settled_by: str | None = None
     leading: str | None = None
     echo: tuple[tuple[str, str], ...] = ()
     paging: Paging | None = None

@@ -98,6 +98,7 @@ def operation(found: Operation, structs: Mapping[str, Struct]) -> Code:
         rules=Code(literal(rules(found.input, structs))),
         order_number=number and call("OrderNumber", name=number.name, wire=number.wire),
         kind=found.kind,
+        settled_by=found.settled_by,
         echo=found.echo,
         paging=paging and call("Paging", **{n: getattr(paging, n) for n in paging.__slots__}),
         sealed=found.sealed,

@@ -131,7 +131,6 @@ def _generate(schemas: dict[str, Any], aliases: dict[str, str]) -> dict[str, str
             use_exact_imports=True,
             strict_nullable=True,
             use_annotated=False,
-            capitalise_enum_members=True,
             use_schema_description=True,
             use_inline_field_description=True,
             use_single_line_docstring=True,

@@ -61,11 +61,8 @@ class Node:
 
     @property
     def line(self) -> int:
-        """Line of the value, or of the nearest thing around it."""
-        pointer = self.pointer
-        while pointer not in self.document.lines:
-            pointer = pointer[:-1]
-        return self.document.lines[pointer]
+        """Line of the value's key, or of the value itself in a list."""
+        return self.document.lines[self.pointer]
 
     @property
     def key(self) -> str:

@@ -96,11 +96,9 @@ def operations(schema: Schema, document: Document) -> Iterator[Parts]:
 def url_path(node: Node) -> str:
     """Path of the first server that counts for ``node``: its own, its path's, its document's."""
     root = node.document.root
-    for base in (node, root.at(*node.pointer[:-1]), root):
-        url = None if base is None else base.get("servers", 0, "url")
-        if url is not None:
-            return urlsplit(str(url)).path.rstrip("/")
-    return ""
+    bases = (node, root.at(*node.pointer[:-1]), root)
+    urls = (base.get("servers", 0, "url") for base in bases if base is not None)
+    return urlsplit(str(next((url for url in urls if url is not None), ""))).path.rstrip("/")
 
 
 def one_line(text: object) -> str:

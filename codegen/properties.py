@@ -80,6 +80,13 @@ class Property:
         return Type(kind="either") if _is_either(self.json_type) else None
 
     @property
+    def struct(self) -> Node | None:
+        """The object that it is, or that its items are."""
+        if self.component is not None:
+            return self.component if is_struct(self.component) else None
+        return self.items.struct if self.items is not None else None
+
+    @property
     def limits(self) -> Limits:
         """The bounds that the compiler turns into rules."""
         words, kind = self.words, self.type.kind if self.type is not None else ""

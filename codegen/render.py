@@ -73,6 +73,7 @@ def _templated(api: Api) -> Iterable[tuple[str, str, str]]:
         yield f"resources/{resource.name}.py", f"{resource.name}.yaml", text
     yield "handlers.py", "", printed("handlers", imports=_imports(api, api.public))
     yield "resources_index.py", "", printed("resources_index")
+    yield "public_models.py", "", printed("public_models", imports=_public_models(api))
     yield "wire.py", "common.yaml", printed("wire")
     yield "commands.py", "", printed("commands", commands=commands.commands(api))
 
@@ -90,6 +91,16 @@ def _imports(api: Api, resources: Iterable[Resource]) -> dict[str, list[str]]:
     for operation in _operations(resources):
         names |= {operation.input.name, operation.output.name}
     return _by_module(api, names)
+
+
+def _public_models(api: Api) -> dict[str, list[str]]:
+    """What users name: results, enumerations and nested arguments of the public resources."""
+    inputs = {operation.input.name for operation in _operations(api.resources)}
+    internal = {resource.name for resource in api.resources} - {r.name for r in api.public}
+    found = [*api.structs.values(), *api.enums.values()]
+    return _by_module(
+        api, (each.name for each in found if each.name not in inputs and each.module not in internal)
+    )
 
 
 def _stub_imports(api: Api, resource: Resource) -> dict[str, list[str]]:

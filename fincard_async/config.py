@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ._runtime.credentials import Auth, BearerToken, PasswordLogin, SessionLogin
 from ._sansio.options import RequestContext
@@ -94,17 +95,26 @@ def _values(environ: Mapping[str, str], profile: str | None) -> dict[str, str]:
 
 def _profile(path: Path, profile: str) -> dict[str, str]:
     try:
-        profiles = tomllib.loads(path.read_text("utf-8")).get("profiles", {})
+        text = path.read_bytes()
     except OSError:
         raise ConfigError(f"profile {profile!r} is asked for, but {path} cannot be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise ConfigError(f"{path} is not valid TOML") from None
+    # Raised outside of ``except``: an error of the parser can hold the file, passwords and all.
+    if (parsed := _toml(text)) is None:
+        raise ConfigError(f"{path} is not valid TOML")
+    profiles = parsed.get("profiles", {})
     if not isinstance(profiles, dict) or not isinstance(profiles.get(profile), dict):
         raise ConfigError(f"{path} has no profile {profile!r}")
     values = profiles[profile]
     if unknown := sorted(set(values) - set(_SETTINGS)):
         raise ConfigError(f"{path}, profile {profile!r}: unknown setting {unknown[0]!r}")
     return {name: str(value) for name, value in values.items()}
+
+
+def _toml(text: bytes) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _need(values: Mapping[str, str], name: str) -> str:

@@ -98,22 +98,13 @@ def _leads_somewhere(schema: Schema, node: Node) -> bool:
     )
 
 
-def below(schema: Schema, node: Node) -> Iterator[tuple[Node, Node]]:
-    """(property, component) for each component that the properties of an object name."""
-    for child in node.children("properties"):
-        found: Property | None = Property(schema, child)
-        while found is not None:
-            if found.component is not None and is_struct(found.component):
-                yield child, found.component
-            found = found.items
-
-
 def _contains(schema: Schema, node: Node, name: str, seen: set[str]) -> bool:
-    for _, inner in below(schema, node):
-        if inner.key == name:
+    """True if an object, or an object inside it, has a property of component ``name``."""
+    for child in node.children("properties"):
+        inner = Property(schema, child).struct
+        if inner is None or inner.key in seen:
+            continue
+        seen.add(inner.key)
+        if inner.key == name or _contains(schema, inner, name, seen):
             return True
-        if inner.key not in seen:
-            seen.add(inner.key)
-            if _contains(schema, inner, name, seen):
-                return True
     return False

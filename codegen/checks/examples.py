@@ -28,6 +28,7 @@ def check_examples(schema: Schema) -> Iterator[Mistake]:
         for parts in operations(schema, document):
             yield from _complete(parts)
             yield from _pairs(parts)
+            yield from _strangers(parts)
         for node in outside_examples(document.root):
             body = node.at("schema") if node.key == "application/json" else None
             if body is not None:
@@ -57,6 +58,33 @@ def _pairs(parts: Parts) -> Iterator[Mistake]:
             asked, said = request.get("value", wire), answer.get("value", "data", wire)
             if asked is not None and said is not None and asked != said:
                 yield answer.mistake(f"{wire} differs from the request example {answer.key}")
+
+
+def _strangers(parts: Parts) -> Iterator[Mistake]:
+    """Keys of examples that no schema describes: forgotten in the schema, or misspelt."""
+    for example in parts.request_examples():
+        yield from _undescribed(parts.schema, parts.request, example.at("value"))
+    shape, result = parts.answer
+    below = {"bare": (), "page": ("data", "records")}.get(shape, ("data",))
+    for example in parts.response_examples():
+        yield from _undescribed(parts.schema, result, example.at("value", *below))
+
+
+def _undescribed(schema: Schema, struct: Node | None, value: Node | None) -> Iterator[Mistake]:
+    if struct is None or value is None:
+        return
+    if isinstance(value.value, list):
+        for item in value.children():
+            yield from _undescribed(schema, struct, item)
+        return
+    known = {child.key: Property(schema, child) for child in struct.children("properties")}
+    aliases = {other: name for name in known for other in known[name].fincard.get("aliases", ())}
+    for child in value.children():
+        found = known.get(aliases.get(child.key, child.key))
+        if found is None:
+            yield child.mistake(f"{struct.key} does not describe {child.key}")
+        elif (inner := found.struct) is not None:
+            yield from _undescribed(schema, inner, child)
 
 
 def refused(body: Any) -> bool:

@@ -30,6 +30,22 @@ def check_operations(schema: Schema) -> Iterator[Mistake]:
                     )
                 seen[key] = parts.node
             yield from _operation(parts, document)
+    yield from _settled(schema)
+
+
+def _settled(schema: Schema) -> Iterator[Mistake]:
+    """A mutation is settled by a paged query that takes its order number."""
+    found = {parts.name: parts for document in schema for parts in operations(schema, document)}
+    for parts in found.values():
+        word = parts.node.at("x-fincard", "settled-by")
+        number = parts.node.at("x-fincard", "order-number")
+        if word is None or number is None:
+            continue
+        query = found.get(str(word.value))
+        if query is None or query.answer[0] != "page" or query.request is None:
+            yield word.mistake(f"settled-by names {word.value}, which is no paged query")
+        elif query.request.at("properties", str(number.value)) is None:
+            yield word.mistake(f"{word.value} cannot be asked for {number.value}")
 
 
 def _document(schema: Schema, document: Document) -> Iterator[Mistake]:

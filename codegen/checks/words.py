@@ -86,8 +86,9 @@ def _mistakes(document: Document, error: ValidationError) -> Iterator[Mistake]:
 
 def message_of(error: ValidationError) -> str:
     """One short line that says what is wrong."""
+    rule: Any = error.validator_value
     if error.validator == "not" and isinstance(error.instance, dict):
-        found = [word for word in _required(error.validator_value) if word in error.instance]
+        found = [word for word in _required(rule) if word in error.instance]
         return f"cannot be given here: {', '.join(found)}"
     text = " ".join(str(error.message).split())
     return (
@@ -95,10 +96,8 @@ def message_of(error: ValidationError) -> str:
     )
 
 
-def _required(value: Any) -> list[str]:
+def _required(value: dict[str, Any]) -> list[str]:
     """The words that a ``not`` is about."""
-    if not isinstance(value, dict):
-        return []
     inner = (word for part in value.get("anyOf", ()) for word in _required(part))
     return [*value.get("required", ()), *inner]
 

@@ -25,6 +25,7 @@ _LEAST_BITS = 1024
 _SOUND_BITS = 2048
 _ARMOUR = re.compile(rb"-----[A-Z ]+-----|\s+")
 _UNREADABLE = "the key is not an RSA key in PEM, DER or base64"
+_LOCKED = "the key needs a password, or the password is wrong"
 
 
 class WeakKeyWarning(UserWarning):
@@ -51,6 +52,11 @@ class _Key:
     def bits(self) -> int:
         """Size of the modulus."""
         return self._bits
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one sealed block."""
+        return (self._bits + 7) // 8
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(<{self._bits} bits>)"
@@ -120,7 +126,9 @@ class PrivateKey(_Key):
         for attempt in _spellings(data):
             try:
                 key = serialization.load_der_private_key(attempt, None)
-            except (ValueError, TypeError, UnsupportedAlgorithm):
+            except TypeError:  # encrypted, and only binary or bare base64 gets here
+                raise ConfigError(_LOCKED) from None
+            except (ValueError, UnsupportedAlgorithm):
                 continue
             if isinstance(key, rsa.RSAPrivateKey):
                 return cls(key)
@@ -178,15 +186,13 @@ def _spellings(data: bytes | str) -> list[bytes]:
 
 
 def _encrypted(raw: bytes, password: bytes | None) -> rsa.RSAPrivateKey:
-    load = (
-        serialization.load_pem_private_key
-        if raw.lstrip().startswith(b"-----")
-        else serialization.load_der_private_key
-    )
     try:
-        key = load(raw, password)
+        if raw.lstrip().startswith(b"-----"):
+            key = serialization.load_pem_private_key(raw, password)
+        else:
+            key = serialization.load_der_private_key(_spellings(raw)[-1], password)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigError("the key needs a password, or the password is wrong") from None
+        raise ConfigError(_LOCKED) from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ConfigError(_UNREADABLE)
     return key

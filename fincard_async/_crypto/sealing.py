@@ -52,7 +52,7 @@ SHAPES: Mapping[Content, Callable[[str], bool]] = {
 
 def seal(key: PublicKey, text: str) -> str:
     """Encrypt as the server does; long text takes several blocks."""
-    data, room = text.encode(), key.bits // 8 - _PADDING_BYTES
+    data, room = text.encode(), key.block_bytes - _PADDING_BYTES
     blocks = [data[at : at + room] for at in range(0, max(1, len(data)), room)]
     return base64.b64encode(b"".join(map(key.encrypt, blocks))).decode("ascii")
 
@@ -63,13 +63,18 @@ def unseal(key: PrivateKey, sealed: Sealed, content: Content) -> Secret:
     Raises:
         UnsealError: Not base64, not whole blocks, another key, or the wrong shape: one message for all.
     """
-    try:
-        text = b"".join(map(key.decrypt, _blocks(key, sealed.ciphertext))).decode("utf-8")
-    except (ValueError, binascii.Error):
-        raise UnsealError("the sealed value cannot be opened with this key") from None
-    if not SHAPES[content](text):
+    text = _opened(key, sealed)
+    # Raised outside of ``except``: an error of the codec can hold what was opened.
+    if text is None or not SHAPES[content](text):
         raise UnsealError("the sealed value cannot be opened with this key")
     return Secret(text)
+
+
+def _opened(key: PrivateKey, sealed: Sealed) -> str | None:
+    try:
+        return b"".join(map(key.decrypt, _blocks(key, sealed.ciphertext))).decode("utf-8")
+    except (ValueError, binascii.Error):
+        return None
 
 
 def plain_url(sealed: Sealed) -> Secret | None:
@@ -79,7 +84,7 @@ def plain_url(sealed: Sealed) -> Secret | None:
 
 def _blocks(key: PrivateKey, text: str) -> list[bytes]:
     raw = base64.b64decode(unquote(text) if "%" in text else text, validate=True)
-    size = key.bits // 8
+    size = key.block_bytes
     if not raw or len(raw) % size or len(raw) // size > _MOST_BLOCKS:
         raise ValueError("not whole blocks")
     return [raw[at : at + size] for at in range(0, len(raw), size)]

@@ -14,8 +14,9 @@ from typing import Final, Protocol
 
 import anyio
 
+from fincard_async._sansio.outcome import not_sent
 from fincard_async._sansio.token import Token
-from fincard_async.errors import FincardError, TimedOut
+from fincard_async.errors import FincardError
 
 from .ports import Clock
 
@@ -67,7 +68,7 @@ class LoginToken:
 
         Raises:
             FincardError: The login failed; every caller that waited for it gets the same facts.
-            TimedOut: Another caller's login did not end before this call's deadline.
+            ConnectFailed: Another caller's login did not end before this call's deadline.
         """
         while self._token is None or self._clock.wall() >= self._token.refresh_at:
             if self._done is not None:
@@ -91,7 +92,7 @@ class LoginToken:
         with anyio.move_on_after(max(0.0, deadline - self._clock.monotonic())) as scope:
             await done.wait()
         if scope.cancelled_caught:
-            raise TimedOut("the login did not end in time")
+            raise not_sent("no login before the deadline")
 
     async def _renew(self, deadline: float) -> None:
         done = self._done = anyio.Event()
@@ -99,7 +100,9 @@ class LoginToken:
             with anyio.CancelScope(shield=True):
                 token = await self._login(deadline)
         except FincardError as error:
-            self._failure, self._failed_at = error, self._clock.monotonic()
+            # One caller's own deadline says nothing to those who have more time.
+            if self._clock.monotonic() < deadline:
+                self._failure, self._failed_at = _again(error), self._clock.monotonic()
             raise
         else:
             self._failure = None

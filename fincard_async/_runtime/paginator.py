@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Generic, TypeVar
 
 import anyio
@@ -42,7 +43,7 @@ class PageReader(Generic[O]):
         data = await self._read(number)
         return Page(records=data.records, total=data.total, number=number, size=self._size)
 
-    async def pages(self) -> AsyncIterator[Page[O]]:
+    async def pages(self) -> AsyncGenerator[Page[O], None]:
         """Every page in order, up to the first that is not full although no row is missing."""
         number, rows = 1, 0
         before: Page[O] | None = None
@@ -78,16 +79,17 @@ class PageReader(Generic[O]):
                 return [await self.page(number)]
         return _unbroken(found, number)
 
-    async def __aiter__(self) -> AsyncIterator[O]:
+    async def __aiter__(self) -> AsyncGenerator[O, None]:
         """Every row once, as far as its natural key tells."""
         seen: set[tuple[object, ...]] = set()
-        async for page in self.pages():
-            for record in page.records:
-                key = natural_key(record, self._key)
-                if key is None or key not in seen:
-                    if key is not None:
-                        seen.add(key)
-                    yield record
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for record in page.records:
+                    key = natural_key(record, self._key)
+                    if key is None or key not in seen:
+                        if key is not None:
+                            seen.add(key)
+                        yield record
 
     async def first(self) -> O | None:
         """The first row, or None."""
@@ -99,10 +101,11 @@ class PageReader(Generic[O]):
         rows: list[O] = []
         if limit is not None and limit <= 0:
             return rows
-        async for record in self:
-            rows.append(record)
-            if limit is not None and len(rows) >= limit:
-                break
+        async with aclosing(aiter(self)) as records:
+            async for record in records:
+                rows.append(record)
+                if limit is not None and len(rows) >= limit:
+                    break
         return rows
 
 

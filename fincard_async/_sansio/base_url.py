@@ -37,8 +37,12 @@ def parse_origin(text: str) -> str:
         raise ConfigError("base_url must begin with https:// and name a host")
     if parts.scheme == "http" and not is_loopback(host):
         raise ConfigError("base_url must use https; http is allowed on loopback only")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
+    origin = f"[{host}]" if ":" in host else host
+    origin += "" if port is None else f":{port}"
+    # The parser drops what stands beside the brackets of an IPv6 address, and much else.
+    if origin != parts.netloc.lower() or port == 0:
+        raise ConfigError("base_url has no valid host and port")
+    return f"{parts.scheme}://{origin}"
 
 
 def is_loopback(host: str) -> bool:
@@ -52,6 +56,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
+    if "%" in host:  # the zone of an IPv6 address may hold any text
+        return False
     try:
         return getattr(ipaddress.ip_address(host), "ipv4_mapped", None) is None
     except ValueError:

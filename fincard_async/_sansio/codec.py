@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -51,9 +52,17 @@ def encode(value: object, *, money_as: str = "number") -> bytes:
     return (_STRINGS if money_as == "string" else _NUMBERS).encode(value)
 
 
+def rewrite(data: bytes, change: Callable[[object], object]) -> bytes:
+    """Untyped JSON after ``change``; numbers with a fraction keep their digits as they stood."""
+    return encode(change(_VERBATIM.decode(data)))
+
+
 def decode_any(data: bytes | msgspec.Raw) -> object:
     """Untyped JSON with numbers kept exact: fractions as Decimal."""
     return _ANY.decode(data)
 
 
 _ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(float_hook=Decimal)
+_VERBATIM: msgspec.json.Decoder[object] = msgspec.json.Decoder(
+    float_hook=lambda digits: msgspec.Raw(digits.encode())
+)

@@ -17,8 +17,10 @@ from .codec import encode
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
 _NULL = msgspec.Raw(b"null")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and content with the end of the body, so that no body is scanned twice.
+_STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _SUCCESS_CODES = frozenset({200, 0, "200", "0"})
 
 
@@ -60,7 +62,7 @@ def too_deep(body: bytes) -> bool:
 
     The decoder can exhaust a small thread stack, so this runs first. The count of opening brackets
     bounds the depth and lets nearly every body pass; a longer one loses its strings, then its
-    innermost pairs, one level at a time.
+    innermost pairs, one level at a time. Where brackets do not match, the decoder stops by itself.
     """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
@@ -68,26 +70,37 @@ def too_deep(body: bytes) -> bool:
         body = _STRING.sub(b"", body)
     else:
         body = b"".join(body.split(b'"')[::2])
-    brackets = body.translate(None, _NOT_BRACKETS)
+    brackets = body.translate(_ONE_KIND, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):
-        peeled = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        peeled = brackets.replace(b"[]", b"")
         if len(peeled) == len(brackets):
             break
         brackets = peeled
-    return brackets.count(b"[") + brackets.count(b"{") > 0
+    return b"[" in brackets
 
 
 def open_envelope(body: bytes) -> Envelope:
     """Read the envelope, or raise NotAnEnvelope without quoting the body."""
-    if too_deep(body):
-        raise NotAnEnvelope("the reply is nested too deeply")
-    try:
-        envelope = _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
-        raise NotAnEnvelope(f"the reply of {len(body)} bytes is not a JSON envelope") from None
+    refuse_depth(body)
+    # Raised outside of ``except``: a decoder's error can hold the whole body.
+    if (envelope := _decoded(body)) is None:
+        raise NotAnEnvelope(f"the reply of {len(body)} bytes is not a JSON envelope")
     if envelope.success is None and envelope.code is None:
         raise NotAnEnvelope("the reply has neither success nor code")
     return envelope
+
+
+def refuse_depth(body: bytes) -> None:
+    """Raise NotAnEnvelope for a body that no decoder may see."""
+    if too_deep(body):
+        raise NotAnEnvelope("the reply is nested too deeply")
+
+
+def _decoded(body: bytes) -> Envelope | None:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+        return None
 
 
 def render_envelope(*, success: bool, code: int, msg: str | None, data: object) -> bytes:

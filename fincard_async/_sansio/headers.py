@@ -12,12 +12,19 @@ from .options import RequestContext
 
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?\Z")
 
+_TOKEN = re.compile(r"[\x21-\x7e]{1,8000}\Z")
+
 
 def check_value(name: str, value: str) -> str:
     """Return a header value of 1..256 printable ASCII characters, or raise ConfigError."""
     if not isinstance(value, str) or not _VALUE.match(value):
         raise ConfigError(f"{name} must be 1..256 printable ASCII characters")
     return value
+
+
+def is_token(text: str) -> bool:
+    """True for what may follow ``Bearer``: printable ASCII; a JWT is longer than other values."""
+    return _TOKEN.match(text) is not None
 
 
 def context_headers(context: RequestContext, names: Mapping[str, str]) -> dict[str, str]:

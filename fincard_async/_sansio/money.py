@@ -16,6 +16,7 @@ from fincard_async.errors import ArgumentTypeError, ValidationError
 Amount: TypeAlias = Decimal | int | str
 """What a method takes where the API wants money."""
 
+_MOST_DIGITS = 18
 _GRAMMAR = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 
 
@@ -37,11 +38,19 @@ def to_money(value: object, field: str = "amount") -> Decimal:
         raise ArgumentTypeError(
             f"{field} must be a Decimal, an int or a str, not {type(value).__name__}"
         )
-    text = value if isinstance(value, str) else format(value, "f")
     try:
-        return parse_amount(text)
+        return parse_amount(_plain(value))
     except ValueError:
         raise ValidationError(f"{field} must be a plain decimal number such as 12.50") from None
+
+
+def _plain(value: Amount) -> str:
+    """The digits of an amount without an exponent; ``1E+999999999`` is not written out."""
+    if not isinstance(value, Decimal):
+        return str(value)
+    if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
+        raise ValueError("outside the grammar")
+    return format(value, "f")
 
 
 if TYPE_CHECKING:

@@ -57,11 +57,11 @@ def conclude(
     that a later attempt met is final: a refusal may only say that the first one was faster.
     """
     settled = not mutates or (_is_settled(error) and not in_doubt)
-    final = error if settled or isinstance(error, DuplicateOrder) else _unknown(error)
+    final = error if settled else _unknown(error)
     final.operation = operation
     final.order_no = order_no
     final.attempts = attempts
-    final.maybe_applied = isinstance(final, OutcomeUnknown | DuplicateOrder)
+    final.maybe_applied = mutates and isinstance(final, OutcomeUnknown | DuplicateOrder)
     return final
 
 

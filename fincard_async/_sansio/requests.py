@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
+from fincard_async.errors import ValidationError
+
 from .codec import encode
 from .model import Model
 from .operation import Operation
@@ -47,13 +49,22 @@ def build_request(operation: Operation[I, object], request: I, *, money_as: str)
         ValidationError: A rule of the schema is broken; nothing was sent.
     """
     check(operation.rules, request)
+    if (body := _encoded(request, money_as)) is None:
+        raise ValidationError("the request holds text that cannot be written as UTF-8")
     return Prepared(
         operation=operation,
         request=request,
         path=operation.path,
-        body=encode(request, money_as=money_as),
+        body=body,
         order_no=order_no_of(operation, request),
     )
+
+
+def _encoded(request: Model, money_as: str) -> bytes | None:
+    try:
+        return encode(request, money_as=money_as)
+    except UnicodeEncodeError:  # not raised further: it holds the text
+        return None
 
 
 def parse_request(operation: Operation[I, object], body: bytes) -> I:

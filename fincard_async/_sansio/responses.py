@@ -14,8 +14,8 @@ import msgspec
 from fincard_async import errors
 from fincard_async.errors import ApiError, DecodeError, ResponseMismatch, UnexpectedRedirect
 
-from .codec import decode_any, encode
-from .envelope import Envelope, open_envelope, render_envelope
+from .codec import rewrite
+from .envelope import Envelope, open_envelope, refuse_depth, render_envelope
 from .messages import HttpResponse
 from .model import Model
 from .operation import Operation
@@ -46,6 +46,7 @@ def interpret(
     if not 200 <= status < 300:
         raise _refusal_of(_envelope_or_none(response.body), status, refusals)
     if operation.shape == "bare":
+        refuse_depth(response.body)
         return _decode(operation, response.body)
     envelope = open_envelope(response.body)
     if not envelope.succeeded:
@@ -84,6 +85,8 @@ def _refusal_of(
 def scrub(text: str) -> str:
     """Server text for a message: one short line, no control characters, no long digit runs."""
     line = "".join(c if c.isprintable() else " " for c in text[:_MOST_TEXT])
+    if len(text) > _MOST_TEXT:  # half of a long number would pass as a short one
+        line = line.rstrip("0123456789 -")
     return _LONG_DIGITS.sub("[digits]", line).strip()
 
 
@@ -94,7 +97,8 @@ def _decode(operation: Operation[Model, object], data: bytes) -> object:
         return operation.decoder.decode(_fit(operation.shape, data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         fault = str(error) if _SAFE_FAULT.match(str(error)) else type(error).__name__
-        raise DecodeError(f"the data does not have the documented shape: {fault}") from None
+    # Raised outside of ``except``: a decoder's error can hold the whole body.
+    raise DecodeError(f"the data does not have the documented shape: {fault}")
 
 
 def _fit(shape: str, data: bytes) -> bytes:
@@ -111,7 +115,7 @@ def _fit(shape: str, data: bytes) -> bytes:
 def _rename(aliases: Sequence[tuple[str, str]], data: bytes) -> bytes:
     """Read the other vocabulary (contract 7.1): only a body that uses it pays for this."""
     used = {other: name for other, name in aliases if f'"{other}"'.encode() in data}
-    return encode(_renamed(used, decode_any(data))) if used else data
+    return rewrite(data, lambda value: _renamed(used, value)) if used else data
 
 
 def _renamed(names: Mapping[str, str], value: object) -> object:

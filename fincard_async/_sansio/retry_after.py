@@ -32,6 +32,6 @@ def read_retry_after(text: str | None, date: str | None, now: float) -> float | 
 def _moment(text: str) -> float | None:
     try:
         parsed = parsedate_to_datetime(text)
-    except (ValueError, IndexError, OverflowError):
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):  # the parser trusts its input
         return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

@@ -34,7 +34,9 @@ class _Guarded:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        # An error of the codec would hold the text, so no text may be an error.
+        mine, theirs = (each._text.encode("utf-8", "surrogatepass") for each in (self, other))
+        return hmac.compare_digest(mine, theirs)
 
     __hash__ = None  # type: ignore[assignment]  # a hash would let a dictionary compare secrets
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from .envelope import too_deep
 from .secret import Secret
 
 DEFAULT_LIFETIME = 3600.0
@@ -34,8 +35,10 @@ def make_token(text: str, expires_in: float | None, now: float) -> Token:
     ``expiresAt`` of the login answer is never used: it is not the token's expiry (contract 1.3).
     """
     lifetime = expires_in if expires_in is not None and expires_in > 0 else DEFAULT_LIFETIME
-    expires_at = jwt_expiry(text) or now + lifetime
-    early = min(EARLY, max(0.0, expires_at - now) / 10)
+    claimed = jwt_expiry(text)
+    # A new token that claims to be over tells of a wrong clock; without this, every call logs in.
+    expires_at = claimed if claimed is not None and claimed > now else now + lifetime
+    early = min(EARLY, (expires_at - now) / 10)
     return Token(Secret(text), expires_at, expires_at - early)
 
 
@@ -49,6 +52,8 @@ def jwt_expiry(text: str) -> float | None:
         return None
     try:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        if too_deep(payload):
+            return None
         return msgspec.json.decode(payload, type=_Claims).exp
     except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         return None

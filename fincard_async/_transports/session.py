@@ -55,8 +55,9 @@ class SessionTransport:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> None:
-        if ssl_context is not None and ssl_context.verify_mode == ssl.CERT_NONE:
-            raise ConfigError("ssl_context must verify certificates")
+        if ssl_context is not None and not ssl_context.check_hostname:
+            # The ssl module ties this to verify_mode: no certificate check, no host name check.
+            raise ConfigError("ssl_context must verify certificates and host names")
         self._origin = origin
         self._ssl = ssl_context
         self._proxy = proxy

@@ -28,9 +28,10 @@ from types import TracebackType
 from fincard_async._sansio.messages import HttpRequest, HttpResponse
 
 from .catalog import CARD_TYPES
-from .controls import Controls, Ledger
+from .controls import Controls
 from .engine import Engine
 from .exchange import Exchange
+from .ledger import Ledger
 from .refusal import Refusal
 from .settings import HOLDER_IDS, SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID, SandboxSettings
 from .transport import SandboxTransport

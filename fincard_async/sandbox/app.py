@@ -18,18 +18,20 @@ from aiohttp import web
 from fincard_async._sansio.codec import encode
 from fincard_async._sansio.envelope import render_envelope
 from fincard_async._sansio.messages import HttpRequest, HttpResponse
-from fincard_async.errors import ConfigError, ValidationError
+from fincard_async.errors import ConfigError
 
 from . import Sandbox
 from .exchange import HEADERS
-from .refusal import PARAMETER, Refusal
+from .refusal import Refusal
 from .storage import StorageFailed
 
 CONTROL_PREFIX: Final = "/_sandbox/"
 
 
 @asynccontextmanager
-async def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str, None]:
+async def serve(
+    sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0
+) -> AsyncGenerator[str, None]:
     """Serve a sandbox while the block runs.
 
     Args:
@@ -93,8 +95,6 @@ class _Edge:
             data = self._sandbox.controls.invoke(name, body)
         except Refusal as refusal:
             return _plain(200, refusal.msg, refusal.code)
-        except ValidationError as error:
-            return _plain(200, error.message, PARAMETER)
         except StorageFailed:
             return _plain(500, "The state file cannot be written")
         answer = {"success": True, "code": 200, "msg": "Success", "data": data}

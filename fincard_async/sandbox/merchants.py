@@ -1,4 +1,4 @@
-"""What happens at merchants and at the issuer, which the API only reports: functions of the state.
+"""What happens at merchants, which the API only reports: functions of the state.
 
 Money that a merchant holds or has counts as spent; a refund or reversal brings it back to the card,
 or to the merchant's account if the card is cancelled. Source: seed, "Transaction Queries"; contract
@@ -15,24 +15,19 @@ from fincard_async._generated.models.common import (
     AuthorizationStatus,
     AuthorizationType,
     CardStatus,
-    FeeType,
-    OperationType,
     SpendingInterval,
-    ThreeDsType,
 )
 from fincard_async._generated.models.transactions import MerchantData
 
 from . import faces
 from .fees import ZERO
 from .lifecycle import due
-from .orders import accept
 from .progress import purse_of
-from .records import Authorization, Card, FeePatch, Message, Order
+from .records import Authorization, Card
 from .refusal import bad_parameter, not_found, refuse
 from .state import State
 
 MERCHANT: Final = "Example Store"
-OTP_LIFETIME_MS: Final = 300_000
 SETTLE_AFTER_MS: Final = 1_000
 
 
@@ -60,7 +55,7 @@ class Purchase:
 def buy(state: State, card: Card, purchase: Purchase) -> Authorization:
     """Hold the cost, or decline; a declined purchase is a row too."""
     reason = _why_declined(card, purchase)
-    item = _row(
+    item = add_row(
         state,
         card,
         AuthorizationType.AUTH,
@@ -136,7 +131,7 @@ def reverse(state: State, origin: Authorization) -> Authorization:
 def _follow_up(
     state: State, kind: AuthorizationType, origin: Authorization, amount: Decimal
 ) -> Authorization:
-    return _row(
+    return add_row(
         state,
         origin.card,
         kind,
@@ -150,7 +145,7 @@ def _follow_up(
 def verify(state: State, card: Card, merchant: MerchantData) -> Authorization:
     """A merchant checks that a card exists; no money moves."""
     usable = card.status is CardStatus.NORMAL and not card.blocked
-    return _row(
+    return add_row(
         state,
         card,
         AuthorizationType.VERIFICATION,
@@ -161,87 +156,6 @@ def verify(state: State, card: Card, merchant: MerchantData) -> Authorization:
     )
 
 
-def charge_maintenance(
-    state: State, card: Card, amount: Decimal, description: str
-) -> Authorization:
-    """A monthly, yearly or cash-machine fee, taken from the card if it has enough."""
-    paid = card.purse.balance >= amount
-    if paid:
-        card.purse.balance -= amount
-        state.fees += amount
-    return _row(
-        state,
-        card,
-        AuthorizationType.MAINTAIN_FEE,
-        amount=amount,
-        authorized=amount,
-        status=AuthorizationStatus.SUCCEED if paid else AuthorizationStatus.FAILED,
-        description=description,
-    )
-
-
-def patch_fee(
-    state: State, card: Card, amount: Decimal, kind: FeeType, origin_trade_no: str | None
-) -> FeePatch:
-    """A fee that the merchant pays for its card."""
-    _take_from_wallet(state, amount)
-    state.fees += amount
-    item = FeePatch(
-        trade_no=state.next_trade_no("CAF"),
-        origin_trade_no=origin_trade_no,
-        kind=kind,
-        card=card,
-        time=state.now,
-        amount=amount,
-    )
-    state.fee_patches.append(item)
-    return item
-
-
-def charge_overdraft(state: State, card: Card, amount: Decimal) -> Order:
-    """The merchant pays for a card that was used beyond its balance."""
-    _take_from_wallet(state, amount)
-    state.spent += amount
-    order = accept(state, OperationType.OVERDRAFT_STATEMENT, None, card, latency=False)
-    order.amount = order.received = amount
-    return order
-
-
-def block(state: State, card: Card) -> Order:
-    """The issuer blocks a card, which is an operation without a merchant's number."""
-    card.blocked = True
-    return accept(state, OperationType.BLOCKED, None, card, latency=False)
-
-
-def send_message(
-    state: State,
-    card: Card,
-    kind: ThreeDsType,
-    *,
-    text: str | None,
-    amount: Decimal,
-    merchant_name: str,
-    origin_trade_no: str | None,
-) -> Message:
-    """A one-time code or a page on which the cardholder confirms a purchase."""
-    trade_no = state.next_trade_no("TDS")
-    is_url = kind is ThreeDsType.AUTH_URL
-    made = f"https://3ds.fincard.example/confirm/{trade_no}"
-    item = Message(
-        trade_no=trade_no,
-        origin_trade_no=origin_trade_no,
-        kind=kind,
-        card=card,
-        time=state.now,
-        text=text or (made if is_url else faces.digits(6, "otp", state.seed, trade_no)),
-        amount=amount,
-        merchant_name=merchant_name,
-        expires_at=state.now + OTP_LIFETIME_MS if is_url else None,
-    )
-    state.messages.append(item)
-    return item
-
-
 def _spend(state: State, card: Card, cost: Decimal) -> None:
     """Money to a merchant, or back from one where ``cost`` is negative."""
     purse_of(state, card).balance -= cost
@@ -249,13 +163,7 @@ def _spend(state: State, card: Card, cost: Decimal) -> None:
     state.spent += cost
 
 
-def _take_from_wallet(state: State, amount: Decimal) -> None:
-    if state.wallet.purse.balance < amount:
-        raise refuse("Insufficient balance")
-    state.wallet.purse.balance -= amount
-
-
-def _row(
+def add_row(
     state: State,
     card: Card,
     kind: AuthorizationType,
@@ -271,6 +179,7 @@ def _row(
     due_at: int = 0,
     origin_trade_no: str | None = None,
 ) -> Authorization:
+    """Append a row of the authorization query with a new trade number."""
     trade_no = state.next_trade_no("TRX")
     item = Authorization(
         trade_no=trade_no,

@@ -10,14 +10,14 @@ from .fees import ZERO, Quote
 from .lifecycle import MEANWHILE, check_allowed
 from .progress import finish
 from .records import Card, Change, Failure, Order, Purse
-from .refusal import not_found, refuse
+from .refusal import bad_parameter, not_found, refuse
 from .state import State
 
 
 def check_new(state: State, merchant_order_no: str | None) -> str:
     """Refuse a number that any operation has used before. Source: contract 6."""
     if merchant_order_no is None:
-        raise refuse("merchantOrderNo is required")
+        raise bad_parameter("merchantOrderNo", "it is required")
     if state.operations.find("merchant_order_no", merchant_order_no) is not None:
         raise refuse("Duplicate order number")
     return merchant_order_no

@@ -23,7 +23,7 @@ from fincard_async._generated.models.common import (
 from . import faces
 from .fees import ZERO
 from .lifecycle import AFTERWARDS, first_status
-from .records import Authorization, Card, Message, Order, Purse
+from .records import Authorization, Card, Change, Message, Order, Purse
 from .state import State
 
 
@@ -156,14 +156,13 @@ def _cancelled(state: State, order: Order) -> None:
 
 
 def _changed(state: State, order: Order) -> None:
-    card, change = order.card, order.change
-    if change is not None:
-        if change.no_pin_amount is not None:
-            card.no_pin_amount = change.no_pin_amount
-        if change.spending_controls is not None:
-            card.spending_controls = change.spending_controls
-        if change.risk_controls is not None:
-            card.risk_controls = change.risk_controls
+    card, change = order.card, order.change or Change()
+    if change.no_pin_amount is not None:
+        card.no_pin_amount = change.no_pin_amount
+    if change.spending_controls is not None:
+        card.spending_controls = change.spending_controls
+    if change.risk_controls is not None:
+        card.risk_controls = change.risk_controls
 
 
 def _activated(state: State, order: Order) -> None:

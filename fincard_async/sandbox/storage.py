@@ -71,7 +71,7 @@ class EventLog:
             self._lock()
             self._lines = self._whole_lines()
             if not self._lines:
-                self._write(encode(origin))
+                self._write(encode(origin, money_as="string"))
             self.origin = self._read_origin() if self._lines else origin
         except BaseException:
             os.close(self._fd)

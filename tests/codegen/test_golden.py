@@ -25,7 +25,7 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def test_golden(run: Run, tmp_path: Path) -> None:
-    """Every file is as in the golden folder; UPDATE_GOLDEN=1 makes that so after a wanted change."""
+    """Every file is as in the golden folder, which UPDATE_GOLDEN=1 rewrites."""
     assert run().status == 0
     if os.environ.get("UPDATE_GOLDEN"):
         shutil.rmtree(GOLDEN, ignore_errors=True)

@@ -20,7 +20,7 @@ class Bad(NamedTuple):
     new: str
     message: str
     at: str = ""
-    """Text at the line that the message names: its beginning, or where it says ``<<``. Default: ``new``."""
+    """Text at the line that the message names: its beginning, or where it says ``<<``."""
 
 
 HERE, NEW_LINE = "<<", "\n"
@@ -30,13 +30,47 @@ REF = '{$ref: "common.yaml#/components/schemas/'
 TAGS = "tags: {type: array, maxItems: 3,"
 GOOD = "good: {value: {accessToken: abc, data: {token: abc}}}"
 
+GOOD_AND_BAD = """
+            examples:
+              good: {value: {password: guess}}
+              bad: {value: {password: wrong}}
+"""
+DEEP = """<<schema:
+                allOf:
+                  - {$ref: "common.yaml#/components/schemas/Envelope"}
+                  - {type: object, properties: {data: {type: object}}}"""
+
 MISTAKES = {
     # -- the file itself
     "not yaml": Bad(CARDS, "tags: [cards]", "tags: ]cards[", "not YAML: "),
     "key twice": Bad(
         CARDS, "info: {", "info: {}\ninfo: {", "info is given twice", at="info: {}\n<<info: {"
     ),
+    "empty file": Bad(AUTH, "", "# nothing", "an OpenAPI document must be a mapping"),
     "no mapping": Bad(AUTH, "", "[]", "an OpenAPI document must be a mapping"),
+    # -- values of a wrong type
+    "no servers": Bad(
+        AUTH, "servers:", "tags: [] #", "auth.yaml: 'servers' is a required", at="openapi:"
+    ),
+    "type that does not exist": Bad(
+        CARDS, "simple: {type: boolean,", "simple: {type: bool,", "type: 'bool' is not valid"
+    ),
+    "property that is no schema": Bad(
+        CARDS, TAGS, "tags: text #", "tags: 'text' is not of type 'object'"
+    ),
+    "pattern that is none": Bad(
+        CARDS, '"^[0-9]+$"', '"^[0-9"', "pattern: '^[0-9' is not a 'regex'", at="pin: {"
+    ),
+    "length that is none": Bad(
+        CARDS,
+        "minLength: 6",
+        "minLength: six",
+        "minLength: 'six' is not of type 'integer'",
+        at="pin: {",
+    ),
+    "example that is no mapping": Bad(
+        AUTH, "bad: {value: {code: 401}}", "bad: 5", "bad: 5 is not of type 'object'"
+    ),
     # -- words
     "unknown x word": Bad(CARDS, "tags: [cards]", "x-speed: 9", "unknown word x-speed"),
     "unknown word in x-fincard": Bad(CARDS, SOURCE, f"{SOURCE}, retry: 3", "unknown word retry"),
@@ -156,12 +190,6 @@ MISTAKES = {
         "simple: {type: boolean,",
         "simple: {type: number,",
         "simple is a number, which loses digits",
-    ),
-    "unknown type": Bad(
-        CARDS,
-        "simple: {type: boolean,",
-        "simple: {type: complex,",
-        "simple has a type that the compiler does not know",
     ),
     "list of nothing": Bad(
         CARDS,
@@ -342,14 +370,14 @@ MISTAKES = {
         '{data: {$ref: "#/components/schemas/CardOperation"}}',
         "{data: {type: object}}",
         "the result of cards.open must refer to an object component",
-        at='schema:\n                allOf:\n                  - {$ref: "common.yaml#/components/schemas/Envelope"}\n                  - {type: object, properties: {data: {type: object',
+        at=DEEP,
     ),
     "unknown kind": Bad(CARDS, "kind: create", "kind: open", "kind open is no value of CardState"),
     # -- examples
     "no request example": Bad(
         AUTH,
-        "            examples:\n              good: {value: {password: guess}}\n              bad: {value: {password: wrong}}\n",
-        "",
+        GOOD_AND_BAD,
+        "\n",
         "auth.log_in needs a request example",
         at="      requestBody:",
     ),
@@ -385,6 +413,15 @@ MISTAKES = {
     ),
     "answer that is no object": Bad(
         AUTH, GOOD, "good: {value: [1]}", "example good: [1] is not of type 'object'"
+    ),
+    "key that no schema describes": Bad(
+        CARDS,
+        "cardId: c1",
+        "cardId: c1, speed: 9",
+        "CardOperation does not describe speed",
+    ),
+    "key inside a list that no schema describes": Bad(
+        CARDS, "secrets: [{cvv: QUJD}]", "secrets: [{cvc: QUJD}]", "Printed does not describe cvc"
     ),
     "examples that do not belong together": Bad(
         CARDS,

@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from fincard_async.sandbox.catalog import GIFT, PLAIN, PREPAID, SUBSCRIPTION_WITHOUT_DEPOSIT
 from fincard_async.sandbox.fees import deposit_fee, quote_deposit, quote_opening, quote_withdrawal

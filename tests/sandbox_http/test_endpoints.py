@@ -203,14 +203,14 @@ async def test_activate(world: World) -> None:
 async def test_update_pin(world: World) -> None:
     """The PIN of a physical card changes."""
     card_no = await activated(world)
-    finished(world, await world.client.cards.update_pin(card_no=card_no, pin="730582"), "update_pin")
+    finished(
+        world, await world.client.cards.update_pin(card_no=card_no, pin="730582"), "update_pin"
+    )
 
 
 async def test_shared_card(world: World) -> None:
     """A shared card draws on its account."""
-    card_no = await world.opened(
-        111060, "0", holder_id=HOLDER_IDS[0], account_id=SHARED_ACCOUNT_ID
-    )
+    card_no = await world.opened(111060, "0", holder_id=HOLDER_IDS[0], account_id=SHARED_ACCOUNT_ID)
     assert (await world.client.cards.get(card_no)).status == "Normal"
 
 

@@ -51,6 +51,10 @@ async def test_examples_over_http() -> None:
         await transport.aclose()
         await runner.cleanup()
     assert len(received) == len(examples())
-    assert refused == sum(1 for example in examples() if example.answer.get("success") is False) - sum(
-        1 for e in examples() if e.operation.startswith("auth.") and e.answer.get("success") is False
+    assert refused == sum(
+        1 for example in examples() if example.answer.get("success") is False
+    ) - sum(
+        1
+        for e in examples()
+        if e.operation.startswith("auth.") and e.answer.get("success") is False
     )

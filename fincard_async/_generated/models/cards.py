@@ -245,8 +245,8 @@ class OpenCardRequest(Model, frozen=True, kw_only=True):
 
 class RiskControls(Model, frozen=True, kw_only=True):
     """
-    Merchant category codes that a card accepts or declines. One of the two lists can be
-    set; an empty list removes the rule and counts as set.
+    Merchant category codes that a card accepts or declines. Only one of the two lists can
+    be set; an empty list removes what was set before and does not count.
     """
 
     allowed_mcc: list[str] | None = field(name="allowedMcc", default=None)

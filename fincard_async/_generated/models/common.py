@@ -138,10 +138,10 @@ class CardholderModel(StrEnum):
     companies from people. Open: a value that is not listed here is kept as text.
     """
 
-    B2_B = "B2B"
+    B2B = "B2B"
     """The shorter set of cardholder fields."""
 
-    B2_C = "B2C"
+    B2C = "B2C"
     """Adds identity documents and financial facts."""
 
 

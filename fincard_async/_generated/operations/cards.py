@@ -82,6 +82,7 @@ OPEN: Final[Operation[OpenCardRequest, CardOperation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="create",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"),),
     aliases=(("cardId", "cardNo"),),
 )
@@ -150,6 +151,7 @@ DEPOSIT: Final[Operation[DepositRequest, CardOperation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="deposit",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
     aliases=(("cardId", "cardNo"),),
 )
@@ -177,6 +179,7 @@ WITHDRAW: Final[Operation[WithdrawRequest, CardOperation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="withdraw",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
     aliases=(("cardId", "cardNo"),),
 )
@@ -203,6 +206,7 @@ FREEZE: Final[Operation[FreezeRequest, CardOperation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="Freeze",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
     aliases=(("cardId", "cardNo"),),
 )
@@ -229,6 +233,7 @@ UNFREEZE: Final[Operation[UnfreezeRequest, CardOperation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="UnFreeze",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
     aliases=(("cardId", "cardNo"),),
 )
@@ -255,6 +260,7 @@ CANCEL: Final[Operation[CancelRequest, CardOperation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="cancel",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
     aliases=(("cardId", "cardNo"),),
 )
@@ -311,6 +317,7 @@ UPDATE: Final[Operation[UpdateCardRequest, CardOperation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="card_update",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
     aliases=(("cardId", "cardNo"),),
 )
@@ -347,6 +354,7 @@ UPDATE_PIN: Final[Operation[UpdatePinRequest, CardOperation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="update_pin",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
     aliases=(("cardId", "cardNo"),),
 )
@@ -390,6 +398,7 @@ ACTIVATE: Final[Operation[ActivateCardRequest, Activation]] = Operation(
     ),
     order_number=OrderNumber(name="merchant_order_no", wire="merchantOrderNo"),
     kind="card_activated",
+    settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
     aliases=(("cardId", "cardNo"),),
 )

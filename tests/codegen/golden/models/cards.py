@@ -93,7 +93,7 @@ class CardOperation(Model, frozen=True, kw_only=True):
     """The card."""
 
     type: CardState | None = None
-    """What it does."""
+    """State of a card. Open: an unknown value is kept."""
 
     secrets: list[Printed] | None = None
     """What is printed."""

@@ -1,0 +1,75 @@
+"""What to do about an error, in one line; and which exit code it becomes.
+
+Errors carry facts (see ``fincard_async.errors``); the advice is the command line's. The first row
+that fits wins, so a subclass stands before its base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from fincard_async import errors
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 3
+SOME_FAILED: Final = 4
+NOT_FINAL: Final = 5
+
+_LOOK_UP = "look it up before anything is sent again: fincard transactions operations{order}"
+_AGAIN = "nothing was changed; try again, or see what `fincard doctor` says"
+
+_ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
+    (
+        errors.ConfigError,
+        "set it in the environment or in a profile; `fincard doctor` checks all settings",
+    ),
+    (errors.ValidationError, "nothing was sent; `--help` after the command says what it takes"),
+    (errors.UsageError, "nothing was sent"),
+    (errors.ConnectFailed, "nothing was sent; check FINCARD_BASE_URL and the network"),
+    (errors.TransportError, _AGAIN),
+    (errors.ReplyError, _AGAIN),
+    (errors.OutcomeUnknown, f"it may have happened; {_LOOK_UP}"),
+    (errors.DuplicateOrder, f"an earlier call used this order number; {_LOOK_UP}"),
+    (errors.Unauthenticated, "check the credentials; `fincard doctor` shows which are in use"),
+    (errors.PermissionDenied, "ask for the right, or use other credentials (--profile)"),
+    (errors.NotFound, "check the id, and that --profile names the environment it belongs to"),
+    (errors.InvalidRequest, "the server refused it and nothing happened; change what it names"),
+    (errors.InsufficientFunds, "nothing happened; add funds, then run the command again"),
+    (errors.RateLimited, "wait, then run the command again"),
+    (errors.UnsealError, "check that FINCARD_CARD_KEY is the private key of this merchant"),
+    (errors.JournalLocked, "wait until the other process ends; a job runs once at a time"),
+    (errors.JournalError, "no row was sent after this; see --journal in `fincard issue --help`"),
+)
+_OTHERWISE: Final = "`fincard doctor` checks settings and connection"
+
+
+def advice(error: errors.FincardError) -> str:
+    """One line that says what to do."""
+    if isinstance(error, errors.ApiError) and not error.final and error.order_no:
+        return "it is not proven that nothing happened; " + _filled(_LOOK_UP, error)
+    for kind, text in _ADVICE:
+        if isinstance(error, kind):
+            return _filled(text, error)
+    return _OTHERWISE
+
+
+def exit_code(error: errors.FincardError) -> int:
+    """2 where the command or the settings are wrong, else 1."""
+    return USAGE if isinstance(error, errors.UsageError) else FAILED
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The single errors in a group of errors, however deep."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
+
+
+def _filled(text: str, error: errors.FincardError) -> str:
+    order = f" --merchant-order-no {error.order_no}" if error.order_no else ""
+    return text.format(order=order)

@@ -1,0 +1,92 @@
+"""The command ``fincard``: its options, its subcommands, and how errors are shown."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import click
+
+from fincard_async import __version__
+from fincard_async.errors import FincardError
+
+from .advice import FAILED, advice, exit_code
+from .balances import balances
+from .demo import demo
+from .doctor import doctor
+from .endpoints import resource_groups
+from .issue import issue
+from .output import printable
+from .sandbox import sandbox
+from .settings import Setup
+
+_ARGV = "fincard.argv"
+_EPILOG = """\b
+Exit codes:
+  0  all good
+  1  an error: the server, the network, a file
+  2  wrong usage or settings; nothing was sent
+  3  issue, demo: interrupted; run it again to resume
+  4  issue: some rows were refused or failed
+  5  issue: the outcome of some rows is not final or not known
+"""
+
+
+class App(click.Group):
+    """A group that remembers its arguments and prints our errors as two lines."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the arguments, for the command that resumes a job."""
+        ctx.meta[_ARGV] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """What a newcomer needs first comes first."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an expected error becomes two lines and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except FincardError as error:
+            _show(str(error), advice(error))
+            ctx.exit(exit_code(error))
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            where = "" if error.filename is None else f"{error.filename}: "
+            _show(f"{where}{error.strerror or error}", "check the path, its rights and free space")
+            ctx.exit(FAILED)
+
+
+@click.group(
+    cls=App, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option("--profile", metavar="NAME", help="Profile of the settings file to use.")
+@click.version_option(__version__, prog_name="fincard")
+@click.pass_context
+def app(ctx: click.Context, profile: str | None) -> None:
+    """Issue virtual cards, one or many, and read what happened to them.
+
+    Start with `fincard demo`: it needs no account and no settings.
+
+    Settings come from FINCARD_BASE_URL, FINCARD_TENANT_ID, FINCARD_USERNAME and the like, or from
+    a profile in ~/.config/fincard/config.toml (--profile, or FINCARD_PROFILE). `fincard doctor`
+    checks them without moving money.
+    """
+    given = ctx.obj if isinstance(ctx.obj, Setup) else Setup()
+    ctx.obj = Setup(
+        profile=profile,
+        argv=ctx.meta[_ARGV],
+        connect=given.connect,
+        interactive=given.interactive,
+    )
+
+
+def _show(error: str, what_to_do: str) -> None:
+    click.echo(f"error: {printable(error)}", err=True)
+    click.echo(f"       {printable(what_to_do)}", err=True)
+
+
+for _command in (demo, issue, balances, sandbox, doctor, *resource_groups()):
+    app.add_command(_command)

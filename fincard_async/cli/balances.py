@@ -1,0 +1,121 @@
+"""``fincard balances``: the balances of many cards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import anyio
+import click
+
+from fincard_async import FincardClient
+from fincard_async._generated.models.cards import CardBalance
+from fincard_async.errors import ApiError, FincardError, Unauthenticated, UsageError
+
+from .advice import FAILED
+from .cards_file import read_card_nos
+from .output import Row, default_format, json_line, present, print_table, record
+from .progress import meter
+from .settings import Setup, pass_setup, run
+
+Balance: TypeAlias = CardBalance | tuple[str, FincardError]
+"""A balance, or the id of a card and what went wrong with it."""
+
+COLUMNS: Final = ("card_no", "amount", "used_amount", "currency", "error")
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="NDJSON also on a terminal.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="Most calls at once.",
+)
+@pass_setup
+def balances(setup: Setup, file: Path, as_json: bool, concurrency: int) -> None:
+    """Read the balances of the cards in FILE.
+
+    FILE is a CSV with a column card_no, NDJSON with card_no (such as the report of `fincard
+    issue`), or one id to a line. Prints a table on a terminal, and NDJSON in a pipe in the order
+    in which the answers come. A card that fails does not stop the others; then the exit code is 1.
+    """
+    cards = read_card_nos(file)
+    if cards.without:
+        click.echo(f"{cards.without} rows without a card are passed over", err=True)
+    form = "ndjson" if as_json else default_format()
+    if run(_print, setup, cards.card_nos, form, concurrency):
+        raise click.exceptions.Exit(FAILED)
+
+
+async def read_balances(
+    client: FincardClient,
+    card_nos: Sequence[str],
+    concurrency: int,
+    found: Callable[[Balance], None],
+) -> None:
+    """Read balances, several at once; ``found`` gets each as it comes, or the error of its card.
+
+    Raises:
+        FincardError: Nothing can work: the settings are wrong, or the login is refused.
+    """
+    feed = iter(card_nos)
+
+    async def work() -> None:
+        for card_no in feed:
+            try:
+                found(await client.cards.get_balance(card_no))
+            except (Unauthenticated, UsageError):
+                raise
+            except FincardError as error:
+                found((card_no, error))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(min(concurrency, len(card_nos))):
+            tasks.start_soon(work)
+
+
+async def _print(setup: Setup, card_nos: Sequence[str], form: str, concurrency: int) -> int:
+    """Print every balance; returns how many cards failed."""
+    rows: dict[str, Row] = {}
+    failed = 0
+
+    def found(balance: Balance) -> None:
+        nonlocal failed
+        row = _row(balance)
+        rows[str(row["card_no"])] = row
+        failed += row["error"] is not None
+        progress.update(len(rows), f"{failed} failed" if failed else "")
+        if form == "ndjson":
+            click.echo(json_line(present(row)))
+
+    with meter("Balances", len(card_nos)) as progress:
+        async with setup.client() as client:
+            await read_balances(client, card_nos, concurrency, found)
+    if form == "table":
+        print_table([rows[card_no] for card_no in card_nos], COLUMNS)
+    click.echo(_summary(list(rows.values()), failed), err=True)
+    return failed
+
+
+def _row(balance: Balance) -> Row:
+    if isinstance(balance, CardBalance):
+        return {**record(balance), "error": None}
+    card_no, error = balance
+    code = error.code if isinstance(error, ApiError) else None
+    message = f"{type(error).__name__}: {error.message}"
+    return {"card_no": card_no, "error": message if code is None else f"{message} (code {code})"}
+
+
+def _summary(rows: Sequence[Row], failed: int) -> str:
+    sums: dict[str, Decimal] = {}
+    for row in rows:
+        if row["error"] is None:
+            currency = str(row["currency"])
+            sums[currency] = sums.get(currency, Decimal(0)) + Decimal(str(row["amount"]))
+    total = "".join(f", {amount:,f} {currency}" for currency, amount in sorted(sums.items()))
+    return f"{len(rows)} cards{total}" + (f", {failed} failed" if failed else "")

@@ -1,0 +1,226 @@
+"""One command per endpoint, made from the generated table of operations."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final, cast
+
+import click
+import msgspec
+
+from fincard_async import FincardClient
+from fincard_async._generated import operations
+from fincard_async._generated.commands import COMMANDS
+from fincard_async._generated.resources_index import Resources
+from fincard_async._sansio.commands import Command
+from fincard_async._sansio.secret import Sealed, Secret
+
+from .output import (
+    FORMATS,
+    Row,
+    cell,
+    default_format,
+    plain,
+    print_record,
+    print_rows,
+    record,
+)
+from .settings import Setup, confirm, on_loopback, pass_setup, run
+from .values import parameter
+
+_FOR_GOOD: Final = frozenset({"cards.cancel"})
+"""Operations that cannot be undone: the id must be typed."""
+_ROWS_ON_A_TERMINAL: Final = 50
+
+
+def resource_groups() -> list[click.Group]:
+    """A group for each resource, with a command for each of its operations."""
+    return [
+        _Resource(name, tuple(commands))
+        for name, commands in groupby(COMMANDS, key=lambda command: command.resource)
+    ]
+
+
+class _Resource(click.Group):
+    """Makes a command when it is needed: most runs need one."""
+
+    def __init__(self, name: str, commands: tuple[Command, ...]) -> None:
+        super().__init__(name, help=getattr(Resources, name).__doc__)
+        self._commands = {command.name: command for command in commands}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the schema."""
+        return list(self._commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        found = self._commands.get(cmd_name)
+        return None if found is None else _command(found)
+
+
+def _command(command: Command) -> click.Command:
+    return click.Command(
+        command.name,
+        params=[*_parameters(command), *_choices(command)],
+        callback=_callback(command),
+        help=command.summary,
+        deprecated=command.deprecated or False,
+    )
+
+
+def _parameters(command: Command) -> list[click.Parameter]:
+    """What the operation takes; its leading id may be given with or without its flag."""
+    made: list[click.Parameter] = []
+    if command.leading is not None:
+        metavar = command.leading.upper()
+        made.append(click.Argument(["_leading"], required=False, metavar=metavar))
+    return [*made, *(parameter(command, option) for option in command.options)]
+
+
+def _choices(command: Command) -> list[click.Parameter]:
+    """What the person may choose about asking and printing."""
+    forms = [form for form in FORMATS if form != "csv" or command.shape in ("list", "page")]
+    made: list[click.Parameter] = [
+        click.Option(
+            ["--format", "_form"],
+            type=click.Choice(forms),
+            help="Default: table on a terminal, ndjson elsewhere.",
+        )
+    ]
+    if command.shape == "page":
+        text = f"Most rows; 0 for all. Default: {_ROWS_ON_A_TERMINAL} in a table, else all."
+        made.append(click.Option(["--limit", "_limit"], type=click.IntRange(min=0), help=text))
+    if operations.load(command.operation_name).sealed:
+        text = "Open sealed values with FINCARD_CARD_KEY; on a terminal only."
+        made.append(click.Option(["--reveal", "_reveal"], is_flag=True, help=text))
+    if command.mutates:
+        text = "Do not ask, wherever the server is."
+        made.append(click.Option(["--yes", "-y", "_yes"], is_flag=True, help=text))
+    return made
+
+
+def _callback(command: Command) -> Callable[..., None]:
+    @pass_setup
+    def carry_out(
+        setup: Setup,
+        /,
+        *,
+        _form: str | None,
+        _leading: str | None = None,
+        _limit: int | None = None,
+        _reveal: bool = False,
+        _yes: bool = False,
+        **values: object,
+    ) -> None:
+        arguments = {name: value for name, value in values.items() if value is not None}
+        if command.leading is not None:
+            arguments[command.leading] = _one(command, _leading, arguments)
+        if _reveal and not sys.stdout.isatty():
+            raise click.UsageError("--reveal writes to a terminal only, never to a file or a pipe")
+        client = setup.client()
+        if command.mutates:
+            _ask_first(setup, command, client, arguments, yes=_yes)
+        form = _form or default_format()
+        if _limit is None and form == "table":
+            _limit = _ROWS_ON_A_TERMINAL
+        run(_call, client, command, arguments, form=form, limit=_limit or None, reveal=_reveal)
+
+    return carry_out
+
+
+def _one(command: Command, argument: str | None, options: Mapping[str, object]) -> object:
+    """The leading id, given exactly once."""
+    flag = next(option.flag for option in command.options if option.name == command.leading)
+    given = [value for value in (argument, options.get(command.leading or "")) if value]
+    if len(given) != 1:
+        raise click.UsageError(f"give {flag.removeprefix('--')} once, with or without {flag}")
+    return given[0]
+
+
+def _ask_first(
+    setup: Setup,
+    command: Command,
+    client: FincardClient,
+    arguments: Mapping[str, object],
+    *,
+    yes: bool,
+) -> None:
+    """Ask before anything is changed, except in a sandbox; always before what cannot be undone."""
+    facts = [f"{command.resource} {command.name} at {client.origin}, tenant {client.tenant_id}"]
+    facts += [f"  {name}: {cell(name, plain(value))}" for name, value in arguments.items()]
+    if command.operation_name in _FOR_GOOD:
+        confirm(setup, facts, yes=yes, word=str(arguments[command.leading or ""]))
+    elif not on_loopback(client):
+        confirm(setup, facts, yes=yes)
+
+
+async def _call(
+    client: FincardClient,
+    command: Command,
+    arguments: Mapping[str, object],
+    *,
+    form: str,
+    limit: int | None,
+    reveal: bool,
+) -> None:
+    method = command.operation_name.partition(".")[2]
+    async with client:
+        with warnings.catch_warnings():
+            # click has said so already.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            answer = getattr(getattr(client, command.resource), method)(**arguments)
+            if command.shape != "page":
+                answer = await answer
+        if command.shape in ("object", "bare"):
+            print_record(await _row(client, answer, reveal=reveal), form)
+            return
+        rows = answer if command.shape == "page" else _each(answer)
+        kept = _Kept(rows, limit)
+        columns = operations.load(command.operation_name).output.__struct_fields__
+        await print_rows(_rows(client, kept, reveal=reveal), columns, form)
+        if kept.more:
+            click.echo(f"the first {limit} rows; --limit 0 shows all", err=True)
+
+
+class _Kept:
+    """The first rows of many; ``more`` tells whether there was another one."""
+
+    def __init__(self, rows: AsyncIterable[msgspec.Struct], limit: int | None) -> None:
+        self._rows = rows
+        self._limit = limit
+        self.more = False
+
+    async def __aiter__(self) -> AsyncIterator[msgspec.Struct]:
+        count = 0
+        async for row in self._rows:
+            if count == self._limit:
+                self.more = True
+                return
+            count += 1
+            yield row
+
+
+async def _each(rows: Sequence[msgspec.Struct]) -> AsyncIterator[msgspec.Struct]:
+    for row in rows:
+        yield row
+
+
+async def _rows(client: FincardClient, rows: _Kept, *, reveal: bool) -> AsyncIterator[Row]:
+    async for row in rows:
+        yield await _row(client, row, reveal=reveal)
+
+
+async def _row(client: FincardClient, struct: msgspec.Struct, *, reveal: bool) -> Row:
+    """A record to print; with ``reveal`` its sealed values are opened."""
+    row = record(struct)
+    if not reveal:
+        return row
+    opened: Any = await client.unseal(cast(Any, struct))
+    for name in struct.__struct_fields__:
+        if isinstance(getattr(struct, name), Sealed):
+            value = getattr(opened, name, opened)
+            row[name] = value.reveal() if isinstance(value, Secret) else None
+    return row
