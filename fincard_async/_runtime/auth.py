@@ -99,14 +99,13 @@ class LoginToken:
         try:
             with anyio.CancelScope(shield=True):
                 token = await self._login(deadline)
+                self._failure = None
+                self._token, self._header = token, f"Bearer {token.secret.reveal()}"
         except FincardError as error:
             # One caller's own deadline says nothing to those who have more time.
             if self._clock.monotonic() < deadline:
                 self._failure, self._failed_at = _again(error), self._clock.monotonic()
             raise
-        else:
-            self._failure = None
-            self._token, self._header = token, f"Bearer {token.secret.reveal()}"
         finally:
             self._done = None
             done.set()

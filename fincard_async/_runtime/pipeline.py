@@ -161,6 +161,7 @@ class Pipeline:
                 raise not_sent("the deadline passed before the request was sent")
             if mutates:
                 self.doubts.add(prepared.order_no, prepared.operation.name)
+            response: HttpResponse | None = None
             try:
                 response = await self.transport.send(
                     HttpRequest(prepared.path, headers, prepared.body),

@@ -18,6 +18,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from .model import Model
+
 
 class OrderRecord(Protocol):
     """What a row of the operation query says about an order."""
@@ -89,5 +91,6 @@ def proves_absence(*, complete: bool, control: bool, now: float, sent_at: float,
 
 def adopt(kind: type[T], record: object) -> T:
     """The result that the mutation itself would have given, from a row of the query."""
+    assert issubclass(kind, Model), "every mutation answers with a model"
     names = [field.name for field in msgspec.structs.fields(kind)]
     return kind(**{name: getattr(record, name, None) for name in names})
