@@ -97,9 +97,9 @@ def _public_models(api: Api) -> dict[str, list[str]]:
     """What users name: results, enumerations and nested arguments of the public resources."""
     inputs = {operation.input.name for operation in _operations(api.resources)}
     internal = {resource.name for resource in api.resources} - {r.name for r in api.public}
-    found = [*api.structs.values(), *api.enums.values()]
+    names = (*api.structs, *api.enums)
     return _by_module(
-        api, (each.name for each in found if each.name not in inputs and each.module not in internal)
+        api, (n for n in names if n not in inputs and api.module_of(n) not in internal)
     )
 
 

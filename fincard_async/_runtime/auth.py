@@ -18,6 +18,9 @@ from fincard_async.errors import FincardError
 
 from .ports import Clock
 
+_HOLD_OFF = 1.0
+"""Seconds for which a failed login stands, so that a crowd does not hammer the server with it."""
+
 
 class Authorization(Protocol):
     """Gives the value of the Authorization header, and hears when it was refused."""
@@ -55,6 +58,7 @@ class LoginToken:
         self._header = ""
         self._failure: FincardError | None = None
         self._failures = 0
+        self._failed_at = float("-inf")
 
     async def header(self, deadline: float) -> str:
         """The current header; logs in first where there is none or it is about to end.
@@ -73,14 +77,16 @@ class LoginToken:
         return self._header
 
     async def _renew(self, failures: int, deadline: float) -> None:
-        if self._failure is not None and self._failures > failures:
+        just_now = self._clock.monotonic() - self._failed_at < _HOLD_OFF
+        if self._failure is not None and (just_now or self._failures > failures):
             raise _again(self._failure)
         try:
             token = await self._login(deadline)
         except FincardError as error:
             # One caller's own deadline says nothing to those who have more time.
-            if self._clock.monotonic() < deadline:
-                self._failure, self._failures = _again(error), self._failures + 1
+            if (now := self._clock.monotonic()) < deadline:
+                self._failure, self._failed_at = _again(error), now
+                self._failures += 1
             raise
         self._failure = None
         self._token, self._header = token, f"Bearer {token.secret.reveal()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -51,7 +51,7 @@ async def sandbox_client(
     transport: Transport | None = None,
     clock: Clock | None = None,
     entropy: Entropy | None = None,
-) -> AsyncIterator[FincardClient]:
+) -> AsyncGenerator[FincardClient]:
     """A client of an in-process sandbox, for tests and examples.
 
     Args:
