@@ -187,12 +187,12 @@ class FincardClient(Resources):
     @overload
     async def unseal(self, sealed: SensitiveCard) -> CardSecrets: ...
     @overload
-    async def unseal(self, sealed: ThreeDsRecord) -> Secret | None: ...
+    async def unseal(self, sealed: ThreeDsRecord) -> Secret: ...
     @overload
     async def unseal(self, sealed: Sealed) -> Secret: ...
     async def unseal(
         self, sealed: SensitiveCard | ThreeDsRecord | Sealed
-    ) -> CardSecrets | Secret | None:
+    ) -> CardSecrets | Secret:
         """Open sealed values with the merchant's key; nothing is sent.
 
         Args:

@@ -12,7 +12,7 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -40,12 +40,6 @@ class _Key:
     def __init__(self, bits: int) -> None:
         if bits < _LEAST_BITS:
             raise ConfigError(f"an RSA key must have at least {_LEAST_BITS} bits, not {bits}")
-        if bits < _SOUND_BITS:
-            warnings.warn(
-                f"an RSA key of {bits} bits is in use; {_SOUND_BITS} are recommended",
-                WeakKeyWarning,
-                stacklevel=4,
-            )
         self._bits = bits
 
     @property
@@ -65,6 +59,9 @@ class _Key:
         raise TypeError(f"{type(self).__name__} cannot be copied or pickled")
 
     __copy__ = __deepcopy__ = __reduce__ = __reduce_ex__ = _refuse
+
+
+K = TypeVar("K", bound=_Key)
 
 
 class PublicKey(_Key):
@@ -89,7 +86,7 @@ class PublicKey(_Key):
             except (ValueError, TypeError, UnsupportedAlgorithm):
                 continue
             if isinstance(key, rsa.RSAPublicKey):
-                return cls(key)
+                return _weighed(cls(key))
         raise ConfigError(_UNREADABLE)
 
     def pem(self) -> str:
@@ -122,7 +119,7 @@ class PrivateKey(_Key):
         word = password.reveal() if isinstance(password, Secret) else password
         secret = word.encode() if word else None
         if b"ENCRYPTED" in _as_bytes(data) or secret is not None:
-            return cls(_encrypted(_as_bytes(data), secret))
+            return _weighed(cls(_encrypted(_as_bytes(data), secret)))
         for attempt in _spellings(data):
             try:
                 key = serialization.load_der_private_key(attempt, None)
@@ -131,7 +128,7 @@ class PrivateKey(_Key):
             except (ValueError, UnsupportedAlgorithm):
                 continue
             if isinstance(key, rsa.RSAPrivateKey):
-                return cls(key)
+                return _weighed(cls(key))
         raise ConfigError(_UNREADABLE)
 
     @classmethod
@@ -152,7 +149,7 @@ class PrivateKey(_Key):
     @classmethod
     def generate(cls, bits: int = _SOUND_BITS) -> PrivateKey:
         """Make a new key, for tests and the sandbox."""
-        return cls(rsa.generate_private_key(public_exponent=65537, key_size=bits))
+        return _weighed(cls(rsa.generate_private_key(public_exponent=65537, key_size=bits)))
 
     def public_key(self) -> PublicKey:
         """The other half."""
@@ -170,6 +167,17 @@ class PrivateKey(_Key):
     def decrypt(self, block: bytes) -> bytes:
         """One block, PKCS#1 v1.5. A wrong key gives random bytes, not an error: check the shape."""
         return self._key.decrypt(block, padding.PKCS1v15())
+
+
+def _weighed(key: K) -> K:
+    """The same key, with a warning at the line that brought it if it is weak."""
+    if key.bits < _SOUND_BITS:
+        warnings.warn(
+            f"an RSA key of {key.bits} bits is in use; {_SOUND_BITS} are recommended",
+            WeakKeyWarning,
+            stacklevel=3,
+        )
+    return key
 
 
 def _as_bytes(data: bytes | str) -> bytes:

@@ -51,13 +51,10 @@ def open_card(key: PrivateKey, card: SensitiveCard) -> CardSecrets:
     )
 
 
-def open_three_ds(key: PrivateKey, record: ThreeDsRecord) -> Secret | None:
-    """Open the code or URL of a 3DS record; None if the server gave none.
+def open_three_ds(key: PrivateKey, record: ThreeDsRecord) -> Secret:
+    """Open the code or URL of a 3DS record.
 
     Raises:
         UnsealError: The value does not open with this key.
     """
-    if record.values is None:
-        return None
-    content = "text" if record.type is None else _THREE_DS.get(record.type, "text")
-    return unseal(key, record.values, content)
+    return unseal(key, record.values, _THREE_DS.get(record.type, "text"))

@@ -46,7 +46,8 @@ SHAPES: Mapping[Content, Callable[[str], bool]] = {
     "expire_date": _matches(r"(0[1-9]|1[0-2])/?([0-9]{2}|20[0-9]{2})"),
     "url": _matches(r"https://[\x21-\x7e]{1,2048}"),
     "code": _matches(r"[0-9A-Za-z]{4,12}"),
-    "text": _matches(r"[\x20-\x7e]{1,2048}"),
+    # A wrong key often gives one or two printable characters; nothing that is sealed is so short.
+    "text": _matches(r"[0-9]{3}|[0-9A-Za-z/]{4,7}|[\x20-\x7e]{8,2048}"),
 }
 
 

@@ -41,19 +41,26 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (errors.RateLimited, "wait, then run the command again"),
     (errors.UnsealError, "check that FINCARD_CARD_KEY is the private key of this merchant"),
     (errors.JournalLocked, "wait until the other process ends; a job runs once at a time"),
-    (errors.JournalError, "no row was sent after this; see --journal in `fincard issue --help`"),
+    (errors.JournalError, "no row was sent after this; then run the same command again"),
 )
 _OTHERWISE: Final = "`fincard doctor` checks settings and connection"
 
 
 def advice(error: errors.FincardError) -> str:
     """One line that says what to do."""
-    if isinstance(error, errors.ApiError) and not error.final and error.order_no:
-        return "it is not proven that nothing happened; " + _filled(_LOOK_UP, error)
+    if _proves_nothing(error):
+        return _filled(f"it may have happened all the same; {_LOOK_UP}", error)
     for kind, text in _ADVICE:
         if isinstance(error, kind):
             return _filled(text, error)
     return _OTHERWISE
+
+
+def _proves_nothing(error: errors.FincardError) -> bool:
+    """True for a refused mutation whose refusal does not say that nothing happened."""
+    if not isinstance(error, errors.ApiError) or isinstance(error, errors.DuplicateOrder):
+        return False
+    return error.order_no is not None and not error.final
 
 
 def exit_code(error: errors.FincardError) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from fincard_async import __version__
+from fincard_async.bulk import InputError
 from fincard_async.errors import FincardError
 
-from .advice import FAILED, advice, exit_code
+from .advice import FAILED, USAGE, advice, exit_code
 from .balances import balances
 from .demo import demo
 from .doctor import doctor
@@ -21,6 +22,7 @@ from .sandbox import sandbox
 from .settings import Setup
 
 _ARGV = "fincard.argv"
+_MOST_FAULTS = 20
 _EPILOG = """\b
 Exit codes:
   0  all good
@@ -48,6 +50,9 @@ class App(click.Group):
         """Run the command; an expected error becomes two lines and an exit code."""
         try:
             return super().invoke(ctx)
+        except InputError as error:
+            _show_faults(error)
+            ctx.exit(USAGE)
         except FincardError as error:
             _show(str(error), advice(error))
             ctx.exit(exit_code(error))
@@ -59,9 +64,7 @@ class App(click.Group):
             ctx.exit(FAILED)
 
 
-@click.group(
-    cls=App, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=App, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--profile", metavar="NAME", help="Profile of the settings file to use.")
 @click.version_option(__version__, prog_name="fincard")
 @click.pass_context
@@ -86,6 +89,16 @@ def app(ctx: click.Context, profile: str | None) -> None:
 def _show(error: str, what_to_do: str) -> None:
     click.echo(f"error: {printable(error)}", err=True)
     click.echo(f"       {printable(what_to_do)}", err=True)
+
+
+def _show_faults(error: InputError) -> None:
+    """The faults of an input file, each on a line of its own."""
+    click.echo(f"error: the rows cannot be used ({len(error.faults)} found)", err=True)
+    for fault in error.faults[:_MOST_FAULTS]:
+        click.echo(f"  {printable(str(fault))}", err=True)
+    if len(error.faults) > _MOST_FAULTS:
+        click.echo(f"  and {len(error.faults) - _MOST_FAULTS} more", err=True)
+    click.echo("       nothing was sent; mend the file and run the command again", err=True)
 
 
 for _command in (demo, issue, balances, sandbox, doctor, *resource_groups()):

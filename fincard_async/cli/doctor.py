@@ -44,7 +44,8 @@ def doctor(setup: Setup) -> None:
 
     def report(check: Check) -> None:
         checks.append(check)
-        click.echo(f"{'ok    ' if check.ok else 'FAILED'}  {check.name:<11} {printable(check.fact)}")
+        word = "ok" if check.ok else "FAILED"
+        click.echo(f"{word:<8}{check.name:<12}{printable(check.fact)}")
         if check.to_do:
             click.echo(f"{'':<20}{printable(check.to_do)}")
 

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import groupby
-from typing import Any, Final, cast
+from typing import Final
 
 import click
-import msgspec
 
 from fincard_async import FincardClient
 from fincard_async._generated import operations
 from fincard_async._generated.commands import COMMANDS
 from fincard_async._generated.resources_index import Resources
 from fincard_async._sansio.commands import Command
-from fincard_async._sansio.secret import Sealed, Secret
 
-from .output import (
-    FORMATS,
-    Row,
-    cell,
-    default_format,
-    plain,
-    print_record,
-    print_rows,
-    record,
-)
+from .calls import carry_out
+from .output import FORMATS, cell, default_format, plain
 from .settings import Setup, confirm, on_loopback, pass_setup, run
 from .values import parameter
 
@@ -104,7 +93,7 @@ def _choices(command: Command) -> list[click.Parameter]:
 
 def _callback(command: Command) -> Callable[..., None]:
     @pass_setup
-    def carry_out(
+    def called(
         setup: Setup,
         /,
         *,
@@ -126,9 +115,9 @@ def _callback(command: Command) -> Callable[..., None]:
         form = _form or default_format()
         if _limit is None and form == "table":
             _limit = _ROWS_ON_A_TERMINAL
-        run(_call, client, command, arguments, form=form, limit=_limit or None, reveal=_reveal)
+        run(carry_out, client, command, arguments, form=form, limit=_limit or None, reveal=_reveal)
 
-    return carry_out
+    return called
 
 
 def _one(command: Command, argument: str | None, options: Mapping[str, object]) -> object:
@@ -155,72 +144,3 @@ def _ask_first(
         confirm(setup, facts, yes=yes, word=str(arguments[command.leading or ""]))
     elif not on_loopback(client):
         confirm(setup, facts, yes=yes)
-
-
-async def _call(
-    client: FincardClient,
-    command: Command,
-    arguments: Mapping[str, object],
-    *,
-    form: str,
-    limit: int | None,
-    reveal: bool,
-) -> None:
-    method = command.operation_name.partition(".")[2]
-    async with client:
-        with warnings.catch_warnings():
-            # click has said so already.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            answer = getattr(getattr(client, command.resource), method)(**arguments)
-            if command.shape != "page":
-                answer = await answer
-        if command.shape in ("object", "bare"):
-            print_record(await _row(client, answer, reveal=reveal), form)
-            return
-        rows = answer if command.shape == "page" else _each(answer)
-        kept = _Kept(rows, limit)
-        columns = operations.load(command.operation_name).output.__struct_fields__
-        await print_rows(_rows(client, kept, reveal=reveal), columns, form)
-        if kept.more:
-            click.echo(f"the first {limit} rows; --limit 0 shows all", err=True)
-
-
-class _Kept:
-    """The first rows of many; ``more`` tells whether there was another one."""
-
-    def __init__(self, rows: AsyncIterable[msgspec.Struct], limit: int | None) -> None:
-        self._rows = rows
-        self._limit = limit
-        self.more = False
-
-    async def __aiter__(self) -> AsyncIterator[msgspec.Struct]:
-        count = 0
-        async for row in self._rows:
-            if count == self._limit:
-                self.more = True
-                return
-            count += 1
-            yield row
-
-
-async def _each(rows: Sequence[msgspec.Struct]) -> AsyncIterator[msgspec.Struct]:
-    for row in rows:
-        yield row
-
-
-async def _rows(client: FincardClient, rows: _Kept, *, reveal: bool) -> AsyncIterator[Row]:
-    async for row in rows:
-        yield await _row(client, row, reveal=reveal)
-
-
-async def _row(client: FincardClient, struct: msgspec.Struct, *, reveal: bool) -> Row:
-    """A record to print; with ``reveal`` its sealed values are opened."""
-    row = record(struct)
-    if not reveal:
-        return row
-    opened: Any = await client.unseal(cast(Any, struct))
-    for name in struct.__struct_fields__:
-        if isinstance(getattr(struct, name), Sealed):
-            value = getattr(opened, name, opened)
-            row[name] = value.reveal() if isinstance(value, Secret) else None
-    return row

@@ -109,10 +109,11 @@ def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     if not rows:
         click.echo("no rows", err=True)
         return
+    filled = [name for name in columns if any(row.get(name) is not None for row in rows)]
     texts = {
         name: [cell(name, row.get(name)) for row in rows]
-        for name in columns
-        if any(row.get(name) is not None for row in rows)
+        for name in filled
+        if not any(isinstance(row.get(name), dict | list) for row in rows)
     }
     out = console()
     shown = _fitting(texts, out.width)
@@ -125,7 +126,7 @@ def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     for cells in zip(*(texts[name] for name in shown), strict=True):
         table.add_row(*(Text(text) for text in cells))
     out.print(table)
-    if hidden := len(texts) - len(shown):
+    if hidden := len(filled) - len(shown):
         click.echo(f"{hidden} more columns: --format json, csv or ndjson", err=True)
 
 
@@ -183,5 +184,5 @@ def _flat(value: object) -> object:
 
 def _csv_line(values: Sequence[object]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
+    csv.writer(line).writerow(values)
+    return line.getvalue().removesuffix("\r\n")

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import click
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from .output import console
@@ -32,8 +32,8 @@ class Meter(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-    def update(self, done: int, note: str = "") -> None:
-        """``done`` things are finished; ``note`` says more about them."""
+    def update(self, done: int, note: str = "", *, halfway: int = 0) -> None:
+        """``done`` things are finished and some are ``halfway``; ``note`` says more about them."""
         ...
 
     def say(self, text: str) -> None:
@@ -54,9 +54,9 @@ class Pace:
         self._total = total
         self._clock = clock
         self._began = clock()
-        self._first: int | None = None
+        self._first: float | None = None
 
-    def show(self, done: int) -> str:
+    def show(self, done: float) -> str:
         """Rate and remaining time, such as ``12.5/s, 0:08 left``; empty before there is any."""
         if self._first is None:
             self._first = done
@@ -72,9 +72,15 @@ class Pace:
 class Bar:
     """A bar with counts, rate and time left; the note is a line of its own below."""
 
-    def __init__(self, title: str, total: int, screen: Console) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        screen: Console,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._display = _Display(title, total, screen)
-        self._pace = Pace(total)
+        self._pace = Pace(total, clock)
 
     def __enter__(self) -> Bar:
         self._display.start()
@@ -88,10 +94,11 @@ class Bar:
     ) -> None:
         self._display.stop()
 
-    def update(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "", *, halfway: int = 0) -> None:
         """Draw again."""
+        score = done + halfway / 2
         self._display.note = note
-        self._display.move(done, self._pace.show(done))
+        self._display.move(score, done, self._pace.show(score))
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -105,16 +112,16 @@ class _Display(Progress):
         super().__init__(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[done]}/{task.total}", markup=False),
             TextColumn("{task.fields[pace]}", markup=False),
             console=screen,
             expand=True,
         )
-        self._only = self.add_task(title, total=total, pace="")
+        self._only = self.add_task(title, total=total, done=0, pace="")
 
-    def move(self, done: int, pace: str) -> None:
+    def move(self, score: float, done: int, pace: str) -> None:
         if self._only is not None:
-            self.update(self._only, completed=done, pace=pace)
+            self.update(self._only, completed=score, done=done, pace=pace)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
@@ -125,9 +132,7 @@ class _Display(Progress):
 class Lines:
     """A line every two seconds or every tenth of the work, whichever comes first."""
 
-    def __init__(
-        self, title: str, total: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, title: str, total: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._title = title
         self._total = total
         self._clock = clock
@@ -146,11 +151,12 @@ class Lines:
     ) -> None:
         """Nothing is left open."""
 
-    def update(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "", *, halfway: int = 0) -> None:
         """Print a line if it is time for one, and always at the start and at the end."""
-        now, tenth = self._clock(), done * _TENTHS // max(self._total, 1)
+        score = done + halfway / 2
+        now, tenth = self._clock(), int(score * _TENTHS / max(self._total, 1))
         due = self._last is None or now - self._last[0] >= _LINE_EVERY or tenth > self._last[1]
-        facts = (f"{self._title} {done}/{self._total}", note, self._pace.show(done))
+        facts = (f"{self._title} {done}/{self._total}", note, self._pace.show(score))
         line = "  ".join(fact for fact in facts if fact)
         if due and line != self._shown:
             self._last, self._shown = (now, tenth), line

@@ -98,7 +98,7 @@ async def _serve(served: Sandbox, port: int, key: Path) -> None:
             if error.errno != errno.EADDRINUSE:
                 raise
             raise click.ClickException(
-                f"port {port} of 127.0.0.1 is taken: choose another with --port, or 0 for a free one"
+                f"port {port} of 127.0.0.1 is taken: choose another with --port (0: a free one)"
             ) from None
     click.echo("stopped", err=True)
 

@@ -26,9 +26,7 @@ class Moment(click.ParamType[int]):
 
     name = "time"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read either form."""
         text = str(value)
         if text.isascii() and text.isdigit():
@@ -60,7 +58,9 @@ class Nested(click.ParamType[object]):
         known = set(field_names(self._type))
         items = raw if isinstance(raw, list) else [raw]
         if strange := sorted(key for item in items for key in set(item) - known):
-            self.fail(f"unknown field {strange[0]!r}; known: {', '.join(sorted(known))}", param, ctx)
+            self.fail(
+                f"unknown field {strange[0]!r}; known: {', '.join(sorted(known))}", param, ctx
+            )
         return made
 
     def shape(self) -> str:
@@ -103,6 +103,7 @@ def parameter(command: Command, option: Option) -> click.Option:
             kind, flag = click.BOOL, f"{option.flag}/--no-{option.flag.removeprefix('--')}"
         case "enum":
             kind = click.Choice(option.choices, case_sensitive=False)
+            help_text = f"{help_text} One of: {', '.join(option.choices)}."
         case "timestamp":
             kind, help_text = Moment(), f"{help_text} {_MOMENT_HELP}"
         case "json":
@@ -115,7 +116,7 @@ def parameter(command: Command, option: Option) -> click.Option:
     return click.Option(
         [flag, option.name],
         type=None if option.kind == "boolean" else kind,
-        metavar="AMOUNT" if option.kind == "money" else None,
+        metavar={"money": "AMOUNT", "enum": "KIND"}.get(option.kind),
         required=option.required and not option.secret and option.name != command.leading,
         default="-" if option.required and option.secret else None,
         show_default=False,

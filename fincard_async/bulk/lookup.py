@@ -1,0 +1,72 @@
+"""Asking the server how an order ended; see ``plan`` for what the answer means.
+
+A look-up has three outcomes: the server's records of the order, its absence, or nothing that can be
+relied on. The third is never taken for the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fincard_async._generated.models.common import OperationType
+from fincard_async._generated.models.transactions import OperationRecord
+from fincard_async.client import FincardClient
+from fincard_async.errors import (
+    FincardError,
+    JournalError,
+    PermissionDenied,
+    Unauthenticated,
+    UsageError,
+)
+
+ENDS_THE_RUN: Final = (JournalError, PermissionDenied, Unauthenticated, UsageError)
+"""Errors that no other row would escape; they say nothing about the row that met them."""
+PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the server has under one order number."""
+
+    records: Sequence[OperationRecord] = ()
+    unclear: str | None = None
+    """Why nothing follows from this look-up."""
+
+    @property
+    def absent(self) -> bool:
+        """True if the server has no such order."""
+        return not self.records and self.unclear is None
+
+
+async def look_up(client: FincardClient, number: str) -> Finding:
+    """Ask for one order by its number."""
+    try:
+        page = await client.transactions.operations(merchant_order_no=number).page(1)
+    except ENDS_THE_RUN:
+        raise
+    except FincardError as error:
+        return Finding(unclear=f"the look-up failed: {error.message}")
+    if any(record.merchant_order_no != number for record in page.records):
+        return Finding(unclear="the look-up failed: the server ignores the order number")
+    if page.total > len(page.records):
+        return Finding(unclear="the look-up failed: the server left out what it counted")
+    return Finding(records=page.records)
+
+
+async def newest_orders(
+    client: FincardClient, pages: int
+) -> AsyncIterator[Sequence[OperationRecord]]:
+    """The newest card orders, page by page, up to a number of pages; a failing page ends it."""
+    query = client.transactions.operations(type=OperationType.CREATE, page_size=PAGE)
+    for number in range(1, pages + 1):
+        try:
+            page = await query.page(number)
+        except ENDS_THE_RUN:
+            raise
+        except FincardError:
+            return
+        if not page.records:
+            return
+        yield page.records

@@ -1,0 +1,95 @@
+"""Following accepted orders until they are final, with as few calls as their number allows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence, Set
+from typing import Final, TypeAlias
+
+from fincard_async._generated.models.transactions import OperationRecord
+from fincard_async.client import FincardClient
+
+from .journal import SqliteJournal
+from .lookup import PAGE, look_up, newest_orders
+from .plan import Entry, RowState
+
+FEW: Final = 20
+"""Up to so many orders are asked for one by one; more are found in the list of the newest."""
+FIRST_WAIT: Final = 0.5
+LONGEST_WAIT: Final = 30.0
+
+Learn: TypeAlias = Callable[[Entry, Sequence[OperationRecord]], object]
+
+
+class Poller:
+    """Asks for the accepted orders of a job.
+
+    Args:
+        client: Who asks.
+        journal: Knows which rows are accepted.
+        learn: Told what the server has on a row, if it has anything.
+        pending: How many rows are accepted now.
+    """
+
+    def __init__(
+        self,
+        client: FincardClient,
+        journal: SqliteJournal,
+        learn: Learn,
+        pending: Callable[[], int],
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._learn = learn
+        self._pending = pending
+        self._last = -1
+
+    async def follow(self, pause: Callable[[float], Awaitable[bool]]) -> None:
+        """Ask again and again until no row is accepted, or ``pause`` returns False.
+
+        The wait doubles while nothing becomes final, and begins anew when something does.
+        """
+        wait = FIRST_WAIT
+        while self._pending() and await pause(wait):
+            before = self._pending()
+            await self.sweep()
+            settled = self._pending() < before
+            wait = FIRST_WAIT if settled else min(LONGEST_WAIT, wait * 2)
+
+    async def sweep(self) -> None:
+        """Ask once for every accepted order."""
+        seen = await self._scan() if self._pending() > FEW else frozenset[int]()
+        for entry in await self._unseen(seen):
+            finding = await look_up(self._client, entry.order_no)
+            if finding.records:
+                self._learn(entry, finding.records)
+
+    async def _scan(self) -> Set[int]:
+        """Read the list of the newest orders until every accepted one was in it; the rows seen.
+
+        Orders of others stand in the same list, so it may take more pages than there are rows.
+        What is not found within the bound is asked for by its number, a few at a time.
+        """
+        pending, seen = self._pending(), set[int]()
+        async for records in newest_orders(self._client, 2 * (pending // PAGE + 1) + 10):
+            by_number: dict[str, list[OperationRecord]] = {}
+            for record in records:
+                by_number.setdefault(record.merchant_order_no or "", []).append(record)
+            for entry in await self._journal.find(list(by_number)):
+                if entry.state is RowState.ACCEPTED:
+                    self._learn(entry, by_number[entry.order_no])
+                    seen.add(entry.seq)
+            if len(seen) >= pending:
+                break
+        return seen
+
+    async def _unseen(self, seen: Set[int]) -> list[Entry]:
+        """A few accepted rows beside those seen, from where the last call ended."""
+        found: dict[int, Entry] = {}
+        for after in (self._last, -1) if self._pending() else ():
+            entries = await self._journal.read(
+                [RowState.ACCEPTED], after=after, limit=FEW + len(seen)
+            )
+            found.update((entry.seq, entry) for entry in entries if entry.seq not in seen)
+        few = list(found.values())[:FEW]
+        self._last = few[-1].seq if few else -1
+        return few

@@ -1,0 +1,1 @@
+"""Tests of everything that awaits, over a scripted wire and a fake clock."""

@@ -1,0 +1,253 @@
+"""The rows of a paged query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import anyio
+import pytest
+from hypothesis import given, strategies as st
+
+from fincard_async._runtime.paginator import PageReader
+from fincard_async._sansio.model import PageData
+from fincard_async._sansio.operation import Paging
+from fincard_async.errors import ResponseMismatch, TimedOut, ValidationError
+
+from ..sansio.samples import Answer
+
+pytestmark = pytest.mark.anyio
+
+PAGING = Paging(page="page", size="size", max_size=100, natural_key=("card_no",))
+Row = Answer
+
+
+def rows(*names: str) -> list[Row]:
+    """Rows with these keys."""
+    return [Answer(card_no=name) for name in names]
+
+
+class Server:
+    """Serves pages and remembers which were asked for."""
+
+    def __init__(
+        self,
+        pages: Sequence[Sequence[Row]],
+        total: int | None = None,
+        fail: Callable[[int], bool] = lambda number: False,
+    ) -> None:
+        self.pages = pages
+        self.total = sum(map(len, pages)) if total is None else total
+        self.asked: list[int] = []
+        self.fail = fail
+        self.inside = self.most = 0
+
+    async def read(self, number: int) -> PageData[Row]:
+        """One page; empty beyond the last."""
+        self.asked.append(number)
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            await anyio.lowlevel.checkpoint()
+        finally:
+            self.inside -= 1
+        if self.fail(number):
+            raise TimedOut(f"page {number}")
+        found = self.pages[number - 1] if number <= len(self.pages) else []
+        return PageData(total=self.total, records=list(found))
+
+    def reader(self, size: int = 2, prefetch: int = 0) -> PageReader[Row]:
+        """The paginator over this server."""
+        return PageReader(self.read, size=size, paging=PAGING, prefetch=prefetch)
+
+
+async def names(reader: PageReader[Row]) -> list[str | None]:
+    """The keys of all rows."""
+    return [row.card_no async for row in reader]
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 3, 10])
+@pytest.mark.parametrize(
+    "pages, expected",
+    [
+        ([], ""),
+        ([["a"]], "a"),
+        ([["a", "b"]], "ab"),
+        ([["a", "b"], ["c"]], "abc"),
+        ([["a", "b"], ["c", "d"]], "abcd"),
+        ([["a", "b"], ["c", "d"], ["e", "f"], ["g"]], "abcdefg"),
+        ([["a", "b"], ["b", "c"], ["c", "d"]], "abcd"),
+        ([["a", "b"], ["a", "c"], ["d"]], "abcd"),
+    ],
+)
+async def test_every_row_is_delivered_once(
+    pages: list[list[str]], expected: str, prefetch: int
+) -> None:
+    """In order, across pages; a row that moved to the next page is not delivered twice."""
+    server = Server([rows(*page) for page in pages])
+    assert await names(server.reader(prefetch=prefetch)) == list(expected)
+
+
+async def test_rows_without_a_key_are_all_delivered() -> None:
+    """Nothing is taken for a repeat that the server did not name."""
+    server = Server([[Answer(time=1), Answer(time=1)], [Answer(time=1)]])
+    assert len(await names(server.reader())) == 3
+
+
+@pytest.mark.parametrize(
+    "pages, total, asked",
+    [
+        ([], 0, [1]),
+        ([["a"]], 1, [1]),
+        ([["a", "b"]], 2, [1, 2]),
+        ([["a", "b"], ["c"]], 3, [1, 2]),
+        ([["a", "b"], ["c"]], 99, [1, 2, 3]),
+        ([["a"], ["b", "c"], ["d"]], 4, [1, 2, 3]),
+        ([["a"], ["b"]], 0, [1]),
+    ],
+)
+async def test_where_the_pages_end(pages: list[list[str]], total: int, asked: list[int]) -> None:
+    """An empty page ends them, and a short one unless rows are still missing by the total."""
+    server = Server([rows(*page) for page in pages], total=total)
+    await names(server.reader())
+    assert server.asked == asked
+
+
+async def test_a_repeated_page_is_an_error() -> None:
+    """A server that ignores the page number would otherwise be asked for ever."""
+    page = rows("a", "b")
+    server = Server([page, page, page])
+    delivered: list[str | None] = []
+    with pytest.raises(ResponseMismatch, match="repeated a page"):
+        async for row in server.reader():
+            delivered.append(row.card_no)
+    assert delivered == ["a", "b"]
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 2, 5])
+@pytest.mark.parametrize("broken", [1, 2, 3, 4])
+async def test_an_error_comes_after_the_rows_before_it(broken: int, prefetch: int) -> None:
+    """It is the page's own error, not a group, and what was read stays delivered."""
+    server = Server(
+        [rows("a", "b"), rows("c", "d"), rows("e", "f"), rows("g")],
+        fail=lambda number: number == broken,
+    )
+    delivered: list[str | None] = []
+    with pytest.raises(TimedOut, match=f"page {broken}"):
+        async for row in server.reader(prefetch=prefetch):
+            delivered.append(row.card_no)
+    assert delivered == list("abcdefg")[: 2 * (broken - 1)]
+
+
+@pytest.mark.parametrize("prefetch", [1, 3])
+async def test_an_error_of_a_page_nobody_needs_is_not_told(prefetch: int) -> None:
+    """Pages read ahead beyond the last one may fail without harm."""
+    server = Server([rows("a", "b"), rows("c")], fail=lambda number: number > 2)
+    assert await names(server.reader(prefetch=prefetch)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("prefetch, most", [(0, 1), (1, 2), (4, 5)])
+async def test_pages_are_read_ahead_within_a_bound(prefetch: int, most: int) -> None:
+    """At most one page more than asked for is on the wire."""
+    server = Server([rows(f"{number}a", f"{number}b") for number in range(20)])
+    assert len(await names(server.reader(prefetch=prefetch))) == 40
+    assert server.most == most
+
+
+async def test_nothing_is_read_before_it_is_needed() -> None:
+    """Making a paginator sends nothing; the first rows come from the first page alone."""
+    server = Server([rows("a", "b"), rows("c")])
+    reader = server.reader(prefetch=3)
+    assert server.asked == []
+    assert (await reader.collect(2)) == rows("a", "b")
+    assert server.asked == [1]
+
+
+@pytest.mark.parametrize(
+    "limit, expected, asked",
+    [
+        (None, "abc", [1, 2]),
+        (0, "", []),
+        (-1, "", []),
+        (1, "a", [1]),
+        (3, "abc", [1, 2]),
+        (9, "abc", [1, 2]),
+    ],
+)
+async def test_collect_reads_no_more_than_its_limit(
+    limit: int | None, expected: str, asked: list[int]
+) -> None:
+    """The limit counts rows; the pages behind it are not read."""
+    server = Server([rows("a", "b"), rows("c")])
+    assert await server.reader().collect(limit) == rows(*expected)
+    assert server.asked == asked
+
+
+async def test_the_first_row() -> None:
+    """The first row or None, with one call."""
+    server = Server([rows("a", "b"), rows("c")])
+    assert await server.reader().first() == Answer(card_no="a")
+    assert await Server([]).reader().first() is None
+    assert server.asked == [1]
+
+
+async def test_one_page_and_all_pages() -> None:
+    """A page says what it is, repeated rows included."""
+    server = Server([rows("a", "b"), rows("b", "c"), rows("d")])
+    page = await server.reader().page(2)
+    assert (page.number, page.size, page.total) == (2, 2, 5)
+    assert list(page.records) == rows("b", "c")
+    assert [page.number async for page in server.reader().pages()] == [1, 2, 3]
+
+
+async def test_one_object_serves_many_loops() -> None:
+    """Every loop begins at the first page."""
+    reader = Server([rows("a", "b"), rows("c")]).reader()
+    assert await names(reader) == await names(reader) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("size", [0, -1, 101])
+async def test_a_page_size_outside_the_bounds(size: int) -> None:
+    """The server's own bounds hold before anything is sent."""
+    with pytest.raises(ValidationError, match=r"^page_size must be 1\.\.100"):
+        Server([]).reader(size=size)
+
+
+async def test_other_numbers_that_make_no_sense() -> None:
+    """Pages count from 1, and nobody reads a negative number of pages ahead."""
+    with pytest.raises(ValidationError, match="prefetch must not be negative"):
+        Server([]).reader(prefetch=-1)
+    for number in (0, -1):
+        with pytest.raises(ValidationError, match="pages count from 1"):
+            await Server([]).reader().page(number)
+
+
+async def test_a_cancel_in_the_middle_of_a_batch() -> None:
+    """A cancel ends all reads of the batch and passes unchanged."""
+    server = Server([rows("a", "b")] + [rows("c", "d")] * 5)
+    with anyio.CancelScope() as scope:
+
+        async def read(number: int) -> PageData[Row]:
+            if number == 3:
+                scope.cancel()
+                await anyio.sleep_forever()
+            return await server.read(number)
+
+        await PageReader(read, size=2, paging=PAGING, prefetch=3).collect()
+    assert scope.cancelled_caught
+    assert server.inside == 0
+
+
+@given(
+    st.lists(st.integers(0, 30), unique=True, max_size=30),
+    st.integers(1, 5),
+    st.integers(0, 4),
+)
+def test_any_list_comes_whole(keys: list[int], size: int, prefetch: int) -> None:
+    """Any number of rows, cut at any size, read ahead any number of pages."""
+    cut = [keys[at : at + size] for at in range(0, len(keys), size)]
+    server = Server([rows(*map(str, page)) for page in cut])
+
+    async def read() -> list[str | None]:
+        return await names(server.reader(size=size, prefetch=prefetch))
+
+    assert anyio.run(read) == list(map(str, keys))
