@@ -1,10 +1,10 @@
 """Stage 5 of a call: the Authorization header, from one login shared by every call.
 
 Ten thousand calls that meet an expired token cause one login. The first of them carries it out; the
-others wait for its end. A cancelled waiter cancels nobody else, and the caller that carries out the
-login finishes it before it lets its own cancellation through, because thousands may wait for it. A
-call that got a 401 drops the token it used, and only that one, so that a late 401 never throws away
-a token that is newer.
+others wait for its end. A cancelled waiter cancels nobody else; and while somebody waits for it, the
+call that carries out the login finishes it before it lets its own cancellation through. A call that
+got a 401 drops the token it used, and only that one, so that a late 401 never throws away a token
+that is newer.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LoginToken:
         self._clock = clock
         self._token: Token | None = None
         self._header = ""
-        self._done: anyio.Event | None = None
+        self._flight: _Flight | None = None
         self._failure: FincardError | None = None
         self._failed_at = float("-inf")
 
@@ -71,8 +71,8 @@ class LoginToken:
             ConnectFailed: Another caller's login did not end before this call's deadline.
         """
         while self._token is None or self._clock.wall() >= self._token.refresh_at:
-            if self._done is not None:
-                await self._wait(self._done, deadline)
+            if self._flight is not None:
+                await self._flight.wait(deadline - self._clock.monotonic())
             elif self._failure is not None and self._is_recent():
                 raise _again(self._failure)
             else:
@@ -88,16 +88,10 @@ class LoginToken:
     def _is_recent(self) -> bool:
         return self._clock.monotonic() < self._failed_at + REMEMBER_FAILURE
 
-    async def _wait(self, done: anyio.Event, deadline: float) -> None:
-        with anyio.move_on_after(max(0.0, deadline - self._clock.monotonic())) as scope:
-            await done.wait()
-        if scope.cancelled_caught:
-            raise not_sent("no login before the deadline")
-
     async def _renew(self, deadline: float) -> None:
-        done = self._done = anyio.Event()
+        flight = self._flight = _Flight()
         try:
-            with anyio.CancelScope(shield=True):
+            with flight.scope:
                 token = await self._login(deadline)
                 self._failure = None
                 self._token, self._header = token, f"Bearer {token.secret.reveal()}"
@@ -107,8 +101,32 @@ class LoginToken:
                 self._failure, self._failed_at = _again(error), self._clock.monotonic()
             raise
         finally:
-            self._done = None
-            done.set()
+            self._flight = None
+            flight.done.set()
+
+
+class _Flight:
+    """A login under way, and how many calls wait for its end."""
+
+    __slots__ = ("_waiting", "done", "scope")
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.scope = anyio.CancelScope()
+        self._waiting = 0
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for the end; meanwhile the login cannot be cancelled."""
+        self._waiting += 1
+        self.scope.shield = True
+        try:
+            with anyio.move_on_after(max(0.0, seconds)) as limit:
+                await self.done.wait()
+        finally:
+            self._waiting -= 1
+            self.scope.shield = self._waiting > 0
+        if limit.cancelled_caught:
+            raise not_sent("no login before the deadline")
 
 
 def _again(error: FincardError) -> FincardError:
