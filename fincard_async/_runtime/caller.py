@@ -26,9 +26,7 @@ class PipelineCaller:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    async def call(
-        self, operation: Operation[I, O], request: I, options: CallOptions | None
-    ) -> O:
+    async def call(self, operation: Operation[I, O], request: I, options: CallOptions | None) -> O:
         """One object."""
         return cast(O, await self._pipeline.run(operation, request, options))
 

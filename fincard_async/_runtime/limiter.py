@@ -15,7 +15,7 @@ from .ports import Clock
 
 
 class Limiter:
-    """Bounds the calls in flight and, where asked, the calls per second; first come first served."""
+    """Bounds the calls in flight and, where asked, per second; first come first served."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         if limits.max_concurrency < 1:

@@ -8,7 +8,7 @@ drops the token and repeats it once.
 from __future__ import annotations
 
 import math
-from datetime import timezone
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from fincard_async.errors import (
@@ -60,7 +60,7 @@ def read_retry_after(text: str | None, now: float) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
+            moment = moment.replace(tzinfo=UTC)
         return max(0.0, moment.timestamp() - now)
     except (ValueError, TypeError, IndexError, OverflowError):  # the parser trusts its input
         return None
