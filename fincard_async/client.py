@@ -56,7 +56,8 @@ class FincardClient(Resources):
     """Calls the FinCard Virtual API; one per event loop, shared by all tasks.
 
     Use it as ``async with FincardClient(...) as client``, or call ``aclose()`` at the end. Every
-    endpoint is a method of a resource: ``client.cards.open(...)``, ``client.transactions.operations()``.
+    endpoint is a method of a resource: ``client.cards.open(...)``,
+    ``client.transactions.operations()``.
 
     Args:
         base_url: Origin of the server, such as ``https://sandbox.finhub.cloud``; https, or http on
@@ -178,9 +179,7 @@ class FincardClient(Resources):
         options = CallOptions(context=context, timeout=timeout, retry=retry)
         view = object.__new__(type(self))
         view._core = self._core
-        view._pipeline = replace(
-            self._pipeline, settings=merge(self._pipeline.settings, options)
-        )
+        view._pipeline = replace(self._pipeline, settings=merge(self._pipeline.settings, options))
         view._owner = False
         return view
 
@@ -190,9 +189,7 @@ class FincardClient(Resources):
     async def unseal(self, sealed: ThreeDsRecord) -> Secret: ...
     @overload
     async def unseal(self, sealed: Sealed) -> Secret: ...
-    async def unseal(
-        self, sealed: SensitiveCard | ThreeDsRecord | Sealed
-    ) -> CardSecrets | Secret:
+    async def unseal(self, sealed: SensitiveCard | ThreeDsRecord | Sealed) -> CardSecrets | Secret:
         """Open sealed values with the merchant's key; nothing is sent.
 
         Args:

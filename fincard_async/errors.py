@@ -5,7 +5,7 @@
     FincardError
       UsageError           nothing was sent; the call or the settings are wrong
         ValidationError      an argument breaks a rule of the API (also a ValueError)
-          ArgumentTypeError    an argument has a wrong type, such as a float for money (also a TypeError)
+          ArgumentTypeError    a wrong type, such as a float for money (also a TypeError)
         ConfigError          a setting is missing or cannot be used
         MissingExtraError    an optional dependency is not installed
         ClientClosed         the client was closed

@@ -1,4 +1,7 @@
-"""Open the sealed values of an answer. Source: seed, "Card Sensitive Info", "Card 3DS Transactions"."""
+"""Open the sealed values of an answer.
+
+Source: seed, "Card Sensitive Info" and "Card 3DS Transactions".
+"""
 
 from __future__ import annotations
 

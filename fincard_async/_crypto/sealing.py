@@ -62,7 +62,8 @@ def unseal(key: PrivateKey, sealed: Sealed, content: Content) -> Secret:
     """Open a sealed value and check that it is what it should be.
 
     Raises:
-        UnsealError: Not base64, not whole blocks, another key, or the wrong shape: one message for all.
+        UnsealError: Not base64, not whole blocks, another key, or the wrong shape: one message
+            for all.
     """
     text = _opened(key, sealed)
     # Raised outside of ``except``: an error of the codec can hold what was opened.
@@ -79,7 +80,7 @@ def _opened(key: PrivateKey, sealed: Sealed) -> str | None:
 
 
 def plain_url(sealed: Sealed) -> Secret | None:
-    """The value itself if it already is a URL: sources disagree whether one is sealed (contract 9)."""
+    """The value itself if it is a URL: sources disagree whether one is sealed (contract 9)."""
     return Secret(sealed.ciphertext) if _URL.match(sealed.ciphertext) else None
 
 

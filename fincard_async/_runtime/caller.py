@@ -33,9 +33,7 @@ class PipelineCaller:
         self._pipeline = pipeline
         self._settler = Settler(pipeline)
 
-    async def call(
-        self, operation: Operation[I, O], request: I, options: CallOptions | None
-    ) -> O:
+    async def call(self, operation: Operation[I, O], request: I, options: CallOptions | None) -> O:
         """One object."""
         started = self._pipeline.clock.monotonic()
         try:

@@ -1,7 +1,7 @@
 """The ways to log in, as records: each makes one login request, and the answer is read in one way.
 
-Four descriptions of the login exist (contract 1.3); ``PasswordLogin`` is L1, ``SessionLogin`` covers
-L2 to L4, ``BearerToken`` is for callers that fetch the token themselves.
+Four descriptions of the login exist (contract 1.3); ``PasswordLogin`` is L1, ``SessionLogin``
+covers L2 to L4, ``BearerToken`` is for callers that fetch the token themselves.
 """
 
 from __future__ import annotations

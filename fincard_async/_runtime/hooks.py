@@ -32,7 +32,7 @@ class CallEvent:
 class Observer(Protocol):
     """Called synchronously inside the call; it must be quick and must not raise."""
 
-    def __call__(self, event: CallEvent) -> None: ...
+    def __call__(self, event: CallEvent, /) -> None: ...
 
 
 class Observers:
@@ -49,6 +49,6 @@ class Observers:
         for observer in tuple(self._observers):
             try:
                 observer(event)
-            except Exception as error:  # an observer is foreign code and must not break a call
+            except Exception as error:  # noqa: BLE001 - foreign code must not break a call
                 self._observers.remove(observer)
                 logger.warning("observer dropped after %s", type(error).__name__)

@@ -1,1 +1,1 @@
-"""Rules about the vendor, as functions of bytes and records: no I/O, clock, randomness or logger."""
+"""Rules about the vendor, as functions of bytes and records: no I/O, clock, chance or logger."""

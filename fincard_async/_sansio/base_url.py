@@ -1,4 +1,7 @@
-"""The origin to which credentials are sent: checked once, then fixed. Source: correctness 5, row 1."""
+"""The origin to which credentials are sent: checked once, then fixed.
+
+Source: correctness 5, row 1.
+"""
 
 from __future__ import annotations
 

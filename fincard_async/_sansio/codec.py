@@ -1,4 +1,4 @@
-"""JSON in both directions, with the types that JSON does not know: money, secrets, sealed values."""
+"""JSON in both directions, with the types that it does not know: money, secrets, sealed values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a paged query returns, and how its rows are told apart. Source: seed, "Transaction Queries"."""
+"""What a paged query returns, and how its rows are told apart.
+
+Source: seed, "Transaction Queries".
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,6 @@ class Paginator(Protocol[T]):
 
 
 def natural_key(record: object, names: Sequence[str]) -> tuple[object, ...] | None:
-    """What identifies a row; None if the server left it out, so that nothing is taken for a repeat."""
+    """What identifies a row; None if the server left it out: no row is taken for a repeat then."""
     key = tuple(getattr(record, name) for name in names)
     return None if all(part is None for part in key) else key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RateLimit:
-    """``rate`` calls per second on average, ``burst`` at once after a pause; first come first served."""
+    """``rate`` calls per second, ``burst`` at once after a pause; first come first served."""
 
     def __init__(self, rate: float, burst: int) -> None:
         if rate <= 0 or burst < 1:

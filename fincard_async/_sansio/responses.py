@@ -68,9 +68,7 @@ def _envelope_or_none(body: bytes) -> Envelope | None:
         return None
 
 
-def _refusal_of(
-    envelope: Envelope | None, status: int, refusals: Sequence[RefusalRow]
-) -> ApiError:
+def _refusal_of(envelope: Envelope | None, status: int, refusals: Sequence[RefusalRow]) -> ApiError:
     code = None if envelope is None else envelope.number
     text = "" if envelope is None else envelope.text
     row = find_refusal(refusals, status, code, text)

@@ -95,7 +95,7 @@ class SessionTransport:
                 return HttpResponse(response.status, headers, body)
         except TransportFailure:
             raise
-        except Exception as error:  # everything aiohttp may raise is sorted by one table
+        except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
             failure = _failure(error, sent.yes)
         raise failure
 
@@ -186,7 +186,7 @@ _FAULTS: Final[tuple[tuple[type[Exception], Reason, str], ...]] = (
 
 
 def _failure(error: Exception, sent: bool) -> TransportFailure:
-    """Sort an exception of aiohttp; only the class is looked at, since its text may hold secrets."""
+    """Sort an exception of aiohttp by its class alone, since its text may hold secrets."""
     for kind, reason, detail in _FAULTS:
         if isinstance(error, kind):
             return TransportFailure(reason, sent=sent, detail=detail)

@@ -14,10 +14,18 @@ Only cancellation does not wait; then the intents stand, and the next run begins
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -36,9 +44,10 @@ from .rows import IssueRow
 from .stopping import Stop
 from .store import Header
 
-READ_AT_ONCE = 1000
-import os
-G=int(os.environ["G"])
+READ_AT_ONCE: Final = 1000
+INTENTS_AHEAD: Final = 2
+"""Intents that are made durable together, for each row under way: so many more look-ups after a
+crash, and so many fewer waits for the disk."""
 
 _Work: TypeAlias = tuple[Entry, bool]
 """A row, and whether its next attempt is durable already."""
@@ -203,26 +212,35 @@ class _Crew:
 
     async def send(self, states: Collection[RowState]) -> None:
         """Drive every row in one of these states, a bounded number at once."""
-        out, rows = anyio.create_memory_object_stream[_Work](G)
+        ahead = INTENTS_AHEAD * self._concurrency
+        out, rows = anyio.create_memory_object_stream[_Work](ahead)
         async with anyio.create_task_group() as group, rows:
             for _ in range(self._concurrency):
                 group.start_soon(self._work, rows.clone())
-            group.start_soon(self._feed, out, states)
+            group.start_soon(self._feed, out, states, ahead)
 
-    async def _feed(self, out: MemoryObjectSendStream[_Work], states: Collection[RowState]) -> None:
+    async def _feed(
+        self, out: MemoryObjectSendStream[_Work], states: Collection[RowState], ahead: int
+    ) -> None:
         """Hand out rows in order; planned ones in groups whose intents share a commit."""
-        planned, after = RowState.PLANNED in states, -1
+        planned = RowState.PLANNED in states
         async with out:
             with self.ending_the_run():
-                while not self._stop.asked:
-                    entries = await self._journal.read(states, after=after, limit=G)
-                    if not entries:
-                        break
-                    after = entries[-1].seq
-                    if planned:
-                        entries = await self._driver.intend(entries)
-                    for entry in entries:
+                async for entries in self._groups(states, ahead):
+                    ready = await self._driver.intend(entries) if planned else entries
+                    for entry in ready:
                         await out.send((entry, planned))
+
+    async def _groups(
+        self, states: Collection[RowState], size: int
+    ) -> AsyncGenerator[Sequence[Entry]]:
+        after = -1
+        while entries := await self._journal.read(states, after=after, limit=READ_AT_ONCE):
+            after = entries[-1].seq
+            for start in range(0, len(entries), size):
+                if self._stop.asked:
+                    return
+                yield entries[start : start + size]
 
     async def _work(self, rows: MemoryObjectReceiveStream[_Work]) -> None:
         async with rows:

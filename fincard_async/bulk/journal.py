@@ -163,13 +163,15 @@ class SqliteJournal:
 
         Results for which nobody waits are kept for a moment, to share a commit with what comes.
         """
-        jobs = [self._queue.get()]
-        while (last := jobs[-1]) is not None:
-            urgent = last.done is not None or len(jobs) >= _MOST_KEPT
+        jobs: list[_Job | None] = []
+        urgent = False
+        while not jobs or jobs[-1] is not None:
             try:
-                jobs.append(self._queue.get(timeout=0 if urgent else _LINGER_SECONDS))
+                job = self._queue.get(timeout=_wait(urgent, len(jobs)))
             except Empty:
                 break
+            jobs.append(job)
+            urgent = urgent or job is None or job.done is not None
         return jobs
 
     def _write(self, jobs: Sequence[_Job]) -> None:
@@ -196,6 +198,13 @@ class SqliteJournal:
                 from_thread.run_sync(_set_all, waiters, token=self._token)
             except RuntimeError:
                 """The event loop is gone, and with it everyone who waited."""
+
+
+def _wait(urgent: bool, kept: int) -> float | None:
+    """Seconds to wait for one more job; None for as long as it takes."""
+    if kept == 0:
+        return None
+    return 0.0 if urgent or kept >= _MOST_KEPT else _LINGER_SECONDS
 
 
 def _set_all(waiters: Iterable[anyio.Event]) -> None:

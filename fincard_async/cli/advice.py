@@ -19,6 +19,7 @@ SOME_FAILED: Final = 4
 NOT_FINAL: Final = 5
 
 _LOOK_UP = "look it up before anything is sent again: fincard transactions operations{order}"
+_CREDENTIALS = "check the credentials and the tenant; `fincard doctor` shows which are in use"
 _AGAIN = "nothing was changed; try again, or see what `fincard doctor` says"
 
 _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
@@ -33,7 +34,7 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (errors.ReplyError, _AGAIN),
     (errors.OutcomeUnknown, f"it may have happened; {_LOOK_UP}"),
     (errors.DuplicateOrder, f"an earlier call used this order number; {_LOOK_UP}"),
-    (errors.Unauthenticated, "check the credentials; `fincard doctor` shows which are in use"),
+    (errors.Unauthenticated, _CREDENTIALS),
     (errors.PermissionDenied, "ask for the right, or use other credentials (--profile)"),
     (errors.NotFound, "check the id, and that --profile names the environment it belongs to"),
     (errors.InvalidRequest, "the server refused it and nothing happened; change what it names"),
@@ -48,12 +49,21 @@ _OTHERWISE: Final = "`fincard doctor` checks settings and connection"
 
 def advice(error: errors.FincardError) -> str:
     """One line that says what to do."""
+    if login_refused(error):
+        return _CREDENTIALS
     if _proves_nothing(error):
         return _filled(f"it may have happened all the same; {_LOOK_UP}", error)
     for kind, text in _ADVICE:
         if isinstance(error, kind):
             return _filled(text, error)
     return _OTHERWISE
+
+
+def login_refused(error: errors.FincardError) -> bool:
+    """True if the server does not let us in, so that no call can succeed."""
+    if isinstance(error, errors.ConnectFailed):
+        return isinstance(error.__cause__, errors.ApiError)
+    return isinstance(error, errors.Unauthenticated)
 
 
 def _proves_nothing(error: errors.FincardError) -> bool:

@@ -12,9 +12,9 @@ import click
 
 from fincard_async import FincardClient
 from fincard_async._generated.models.cards import CardBalance
-from fincard_async.errors import ApiError, FincardError, Unauthenticated, UsageError
+from fincard_async.errors import ApiError, FincardError, UsageError
 
-from .advice import FAILED
+from .advice import FAILED, login_refused
 from .cards_file import read_card_nos
 from .output import Row, default_format, json_line, present, print_table, record
 from .progress import meter
@@ -69,9 +69,9 @@ async def read_balances(
         for card_no in feed:
             try:
                 found(await client.cards.get_balance(card_no))
-            except (Unauthenticated, UsageError):
-                raise
             except FincardError as error:
+                if isinstance(error, UsageError) or login_refused(error):
+                    raise
                 found((card_no, error))
 
     async with anyio.create_task_group() as tasks:

@@ -19,9 +19,10 @@ from fincard_async.bulk import IssueRow, Report, check_rows, read_rows
 from fincard_async.sandbox import Sandbox, SandboxSettings, SandboxTransport
 from fincard_async.testing import sandbox_client
 
-from .advice import FAILED
+from .advice import FAILED, INTERRUPTED
 from .balances import Balance, read_balances
-from .job import run_job, say_resume
+from .job import JobSettings, run_job, say_resume
+from .output import say
 from .progress import meter
 from .settings import Setup, pass_setup, run
 from .summary import compare, print_by_type, print_report
@@ -59,24 +60,30 @@ def demo(setup: Setup, folder: Path, count: int | None, fresh: bool) -> None:
     rows = _rows(folder, count)
     settings = SandboxSettings(latency_ms=_LATENCY_MS)
     with Sandbox(settings, state=folder / _STATE) as sandbox:
-        raise click.exceptions.Exit(run(_demo, setup, sandbox, folder, rows))
+        try:
+            code = run(_demo, setup, sandbox, folder, rows)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+    say_resume(setup, code)
+    raise click.exceptions.Exit(code)
 
 
 async def _demo(setup: Setup, sandbox: Sandbox, folder: Path, rows: Sequence[IssueRow]) -> int:
     """Issue, read balances, show, compare; returns the exit code."""
     source = folder / _ROWS
-    click.echo(f"{len(rows)} cards from {source}, issued in a sandbox inside this process.")
-    click.echo("Stop it at any time, even with kill -9; the same command goes on.\n")
+    say(
+        f"Issuing the {len(rows)} cards of {source} in a sandbox inside this process."
+        " Stop it at any time, even with kill -9: the same command goes on."
+    )
+    click.echo()
     transport = SandboxTransport(sandbox, delay=_ANSWER_SECONDS)
     async with sandbox_client(sandbox=sandbox, transport=transport) as client:
         types = await client.cards.list_types()
-        check_rows(rows, types, source)
-        outcome = await run_job(
-            client, rows, job=JOB, journal=folder / _JOURNAL, concurrency=_ISSUING
-        )
+        check_rows(rows, types, str(source))
+        how = JobSettings(job=JOB, journal=folder / _JOURNAL, concurrency=_ISSUING)
+        outcome = await run_job(client, rows, how)
         report = outcome.report
         if report is None or not report.complete:
-            say_resume(setup, outcome.exit_code)
             return outcome.exit_code
         balances = await _read_balances(client, report)
     click.echo()
@@ -85,7 +92,9 @@ async def _demo(setup: Setup, sandbox: Sandbox, folder: Path, rows: Sequence[Iss
     print_report(report)
     agrees = compare(rows, report, sandbox.controls.ledger())
     if outcome.had_finished:
-        click.echo("It had finished before and nothing was sent; --fresh starts anew.")
+        say("This demo had finished before, and nothing was sent. To start anew, add --fresh.")
+    else:
+        say("Next: `fincard sandbox` in one shell, `fincard issue FILE --job NAME` in another.")
     return outcome.exit_code if agrees else FAILED
 
 

@@ -12,13 +12,13 @@ from typing import Final
 import click
 
 from fincard_async import FincardClient, PrivateKey
+from fincard_async._runtime.ports import Transport
 from fincard_async._sansio.base_url import parse_origin
 from fincard_async._sansio.messages import HttpRequest, HttpResponse
-from fincard_async._transports.session import SessionTransport
 from fincard_async.config import ClientSettings, load_settings
-from fincard_async.errors import FincardError, TransportError, Unauthenticated
+from fincard_async.errors import FincardError, TransportError
 
-from .advice import FAILED, advice
+from .advice import FAILED, advice, login_refused
 from .output import printable
 from .settings import Setup, pass_setup, run
 
@@ -77,6 +77,8 @@ async def _ask_server(
     settings: ClientSettings, origin: str, report: Callable[[Check], None]
 ) -> None:
     """Two reads: enough to see connection, login, rights and the server's clock."""
+    from fincard_async._transports.session import SessionTransport
+
     transport = _Dated(SessionTransport(origin))
     client = FincardClient(
         base_url=origin,
@@ -106,12 +108,10 @@ async def _tried(name: str, call: Awaitable[object]) -> Check | list[object]:
     """The answer of a call as a list, or the check that it failed."""
     try:
         answer = await call
-    except TransportError as error:
-        return _failed("connection", error)
-    except Unauthenticated as error:
-        return _failed("login", error)
     except FincardError as error:
-        return _failed(name, error)
+        if login_refused(error):
+            return _failed("login", error)
+        return _failed("connection" if isinstance(error, TransportError) else name, error)
     return answer if isinstance(answer, list) else [answer]
 
 
@@ -130,7 +130,7 @@ def _failed(name: str, error: FincardError) -> Check:
 class _Dated:
     """A transport that notes how far this clock is ahead of the server's ``Date`` header."""
 
-    def __init__(self, inner: SessionTransport) -> None:
+    def __init__(self, inner: Transport) -> None:
         self._inner = inner
         self.skew: float | None = None
 

@@ -14,8 +14,8 @@ from fincard_async import FincardClient
 from fincard_async._generated.models.cards import CardType
 from fincard_async.bulk import IssueRow, Report, check_rows, read_rows
 
-from .job import JobRun, run_job, say_resume
-from .output import json_line, plain
+from .job import JobRun, JobSettings, run_job, say_resume
+from .output import json_line, plain, printable, say
 from .settings import Setup, confirm, on_loopback, pass_setup, run
 from .summary import print_report, sums
 
@@ -58,6 +58,14 @@ _FIELDS: Final = (
     help="Most cards being issued at once.",
 )
 @click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait, after the last row was sent, for cards to be final.",
+)
+@click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -72,6 +80,7 @@ def issue(
     job: str,
     journal: Path | None,
     concurrency: int,
+    wait: float,
     report: Path | None,
     as_json: bool,
     yes: bool,
@@ -88,12 +97,17 @@ def issue(
     rows = read_rows(file)
     journal = journal or _default_journal(job)
     types = run(_card_types, setup)
-    check_rows(rows, types, file)
+    check_rows(rows, types, str(file))
     client = setup.client()
     if not on_loopback(client):
         confirm(setup, _facts(client, rows, types, job, journal), yes=yes)
-    outcome = run(_issue, client, rows, job=job, journal=journal, concurrency=concurrency)
-    _show(outcome, report, as_json=as_json)
+    try:
+        how = JobSettings(job=job, journal=journal, concurrency=concurrency, wait=wait)
+        outcome = run(_issue, client, rows, how)
+    except KeyboardInterrupt:
+        outcome = JobRun(len(rows))
+    if outcome.report is not None:
+        _show(outcome, outcome.report, report, as_json=as_json)
     say_resume(setup, outcome.exit_code)
     raise click.exceptions.Exit(outcome.exit_code)
 
@@ -103,11 +117,9 @@ async def _card_types(setup: Setup) -> list[CardType]:
         return await client.cards.list_types()
 
 
-async def _issue(
-    client: FincardClient, rows: Sequence[IssueRow], *, job: str, journal: Path, concurrency: int
-) -> JobRun:
+async def _issue(client: FincardClient, rows: Sequence[IssueRow], how: JobSettings) -> JobRun:
     async with client:
-        return await run_job(client, rows, job=job, journal=journal, concurrency=concurrency)
+        return await run_job(client, rows, how)
 
 
 def _default_journal(job: str) -> Path:
@@ -131,12 +143,11 @@ def _facts(
     )
 
 
-def _show(outcome: JobRun, target: Path | None, *, as_json: bool) -> None:
-    report = outcome.report
-    if report is None:
-        return
+def _show(outcome: JobRun, report: Report, target: Path | None, *, as_json: bool) -> None:
     if outcome.had_finished:
-        click.echo("this job had finished; nothing was sent", err=True)
+        say("this job had finished; nothing was sent", err=True)
+    if report.reason is not None:
+        say(f"stopped: {printable(report.reason)}", err=True)
     if target is not None:
         _write(target, report)
     if as_json:

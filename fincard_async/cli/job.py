@@ -32,6 +32,17 @@ _WORDS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """How a job is run."""
+
+    job: str
+    journal: Path
+    concurrency: int
+    wait: float = 120.0
+    """Seconds to wait, after the last row was sent, for rows to be final."""
+
+
 @dataclass(slots=True)
 class JobRun:
     """What came of a run."""
@@ -60,10 +71,7 @@ class JobRun:
 async def run_job(
     client: FincardClient,
     rows: Sequence[IssueRow],
-    *,
-    job: str,
-    journal: Path,
-    concurrency: int,
+    how: JobSettings,
 ) -> JobRun:
     """Issue the rows, or what an earlier run has left of them."""
     outcome = JobRun(len(rows))
@@ -77,11 +85,17 @@ async def run_job(
             halfway=progress.counts[RowState.ACCEPTED],
         )
 
-    bulk = BulkIssue(client, journal=SqliteJournal(journal), concurrency=concurrency, progress=show)
+    bulk = BulkIssue(
+        client,
+        journal=SqliteJournal(how.journal),
+        concurrency=how.concurrency,
+        progress=show,
+        final_timeout=how.wait,
+    )
     with meter("Issuing", len(rows)) as shown, interrupts() as received:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_listen, received, bulk, shown, tasks.cancel_scope)
-            outcome.report = await bulk.run(rows, job=job)
+            outcome.report = await bulk.run(rows, job=how.job)
             tasks.cancel_scope.cancel()
     return outcome
 

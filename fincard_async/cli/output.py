@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ Row: TypeAlias = Mapping[str, object]
 FORMATS: Final = ("table", "json", "ndjson", "csv")
 _UNLIMITED: Final = 10_000
 _GAP: Final = 2
+_MONEY: Final = re.compile(r"amount|fee|price|quota")
 
 
 def printable(text: str) -> str:
@@ -119,15 +121,15 @@ def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     shown = _fitting(texts, out.width)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for name in shown:
-        numbers = any(isinstance(row.get(name), str) for row in rows) and all(
-            _is_amount(text) for text in texts[name] if text
-        )
+        numbers = all(_is_amount(name, text) for text in texts[name] if text)
         table.add_column(Text(name), justify="right" if numbers else "left", no_wrap=True)
     for cells in zip(*(texts[name] for name in shown), strict=True):
         table.add_row(*(Text(text) for text in cells))
     out.print(table)
     if hidden := len(filled) - len(shown):
-        click.echo(f"{hidden} more columns: --format json, csv or ndjson", err=True)
+        click.echo(
+            f"{hidden} columns are not shown; --format json, csv or ndjson has all", err=True
+        )
 
 
 def cell(name: str, value: object) -> str:
@@ -146,6 +148,11 @@ def cell(name: str, value: object) -> str:
 def csv_row(row: Row, columns: Sequence[str]) -> str:
     """One line of CSV; nested values as JSON text."""
     return _csv_line([_flat(row.get(name)) for name in columns])
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print prose: between words it may be broken, as the window needs."""
+    console(stderr=err).print(Text(text))
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -168,8 +175,9 @@ def _fitting(texts: Mapping[str, Sequence[str]], width: int) -> list[str]:
     return shown
 
 
-def _is_amount(text: str) -> bool:
-    return text.removeprefix("-").replace(".", "", 1).isdigit()
+def _is_amount(name: str, text: str) -> bool:
+    """True for money, which is aligned at its end; not for ids that are made of digits."""
+    return bool(_MONEY.search(name)) and text.removeprefix("-").replace(".", "", 1).isdigit()
 
 
 def _indented(value: object) -> str:

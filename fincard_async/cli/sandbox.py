@@ -6,7 +6,7 @@ import errno
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -63,7 +63,7 @@ def sandbox(port: int, state: Path | None, latency_ms: int | None) -> None:
 
 
 @contextmanager
-def _key_file(state: Path | None) -> Iterator[Path]:
+def _key_file(state: Path | None) -> Generator[Path]:
     """The merchant's private key: beside the state and kept, or gone at the end."""
     if state is not None:
         path = state.with_name(state.name + ".key.pem")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -67,7 +67,7 @@ def run(function: Callable[..., Awaitable[T]], /, *args: object, **kwargs: objec
 
 
 @contextmanager
-def interrupts() -> Iterator[AsyncIterator[object]]:
+def interrupts() -> Generator[AsyncIterator[object]]:
     """Ctrl-C and SIGTERM as items to await, where the platform can deliver them so."""
     with ExitStack() as stack:
         try:

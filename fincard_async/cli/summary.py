@@ -14,7 +14,7 @@ from fincard_async._generated.models.common import CardMode
 from fincard_async.bulk import IssueRow, Report, RowResult, RowState
 from fincard_async.sandbox import Ledger
 
-from .output import console, printable
+from .output import console, printable, say
 
 _MOST_SHOWN: Final = 10
 
@@ -35,6 +35,8 @@ def print_report(report: Report, *, err: bool = False) -> None:
     moved = ", ".join(f"{amount:,f} {currency}" for currency, amount in report.received.items())
     if moved:
         click.echo(f"on the cards: {moved}", err=err)
+    if report.counts.get(RowState.PARKED):
+        say("parked: the server's record differs from the row; a person must decide", err=err)
     failed = [row for row in report.results if row.state is not RowState.ISSUED]
     for row in failed[:_MOST_SHOWN]:
         click.echo(f"  {_explained(row)}", err=err)
@@ -87,9 +89,10 @@ def print_by_type(
             continue
         kind = known[row.card_type_id]
         shared, currency = kind.mode is CardMode.BUDGET_CARD, balance.currency
-        line = by_type.setdefault(row.card_type_id, _Line(f"{kind.card_name} ({currency})"))
+        name = kind.card_name or str(kind.card_type_id)
+        line = by_type.setdefault(row.card_type_id, _Line(printable(name)))
         line.add(result, balance, shared=shared)
-        total = by_currency.setdefault(currency, _Line(f"Total ({currency})"))
+        total = by_currency.setdefault(currency, _Line(f"Total {currency}"))
         total.add(result, balance, shared=shared)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Card type", no_wrap=True)
@@ -109,15 +112,13 @@ def compare(rows: Sequence[IssueRow], report: Report, ledger: Ledger) -> bool:
     ordered = sum((result.amount for result in issued), Decimal(0))
     cards = len({result.card_no for result in issued})
     agrees = len(issued) == cards == ledger.cards and ordered == ledger.created_amount
-    facts = (
-        f"{len(rows)} rows, {ledger.cards} cards",
-        "none doubled, none lost" if agrees else "THE BOOKS DO NOT AGREE",
-        f"ordered {ordered:,.2f}, on the ledger {ledger.created_amount:,.2f}",
-    )
-    click.echo(f"ledger of the sandbox: {facts[0]}, {facts[1]};\n  {facts[2]}")
+    verdict = "none doubled, none lost" if agrees else "THE BOOKS DO NOT AGREE"
+    say(f"Ledger of the sandbox: {len(rows)} rows, {ledger.cards} cards, {verdict}.")
+    say(f"Ordered {ordered:,.2f}, on the ledger {ledger.created_amount:,.2f}.")
     return agrees
 
 
 def _explained(row: RowResult) -> str:
     code = "" if row.code is None else f" (code {row.code})"
-    return printable(f"{row.row_id}: {row.state.value}{code} {row.message or ''}".rstrip())
+    order = "" if row.state.final else f", order {row.order_no}"
+    return printable(f"{row.row_id}: {row.state.value}{code}{order} {row.message or ''}".rstrip())

@@ -31,6 +31,9 @@ from .catalog import CARD_TYPES
 from .controls import Controls
 from .engine import Engine
 from .exchange import Exchange
+from .fault_plans import FaultPlan, Injection, RandomFaults, ScriptedFaults, load_faults
+from .faults import FAULTS, Fault, fault
+from .injection import Injector
 from .ledger import Ledger
 from .refusal import Refusal
 from .settings import HOLDER_IDS, SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID, SandboxSettings
@@ -77,6 +80,24 @@ class Sandbox:
         """Answer one POST; what it changed is kept when this returns."""
         return self._exchange.handle(request)
 
+    def handle_later(self, request: HttpRequest, milliseconds: int) -> None:
+        """Carry out a request after so many milliseconds; nobody gets its answer.
+
+        It comes at that time of the sandbox's clock, at the latest before anybody looks.
+        """
+        self._engine.postpone(lambda: self._exchange.handle(request), milliseconds)
+
+    def deliver_late(self) -> int:
+        """Carry out the late requests whose time has come; returns how many.
+
+        Every call and every control call does this first.
+        """
+        return self._engine.deliver_late()
+
+    def injector(self, plan: FaultPlan) -> Injector:
+        """What an edge needs in order to carry out calls with faults."""
+        return Injector(self, self._engine, plan)
+
     def close(self) -> None:
         """Let go of the state file."""
         self._engine.close()
@@ -95,13 +116,21 @@ class Sandbox:
 
 __all__ = [
     "CARD_TYPES",
+    "FAULTS",
     "HOLDER_IDS",
     "SHARED_ACCOUNT_ID",
     "WALLET_ACCOUNT_ID",
     "Controls",
+    "Fault",
+    "FaultPlan",
+    "Injection",
     "Ledger",
+    "RandomFaults",
     "Refusal",
     "Sandbox",
     "SandboxSettings",
     "SandboxTransport",
+    "ScriptedFaults",
+    "fault",
+    "load_faults",
 ]

@@ -8,11 +8,13 @@ cannot get here through a name that resolves to this machine.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import anyio
 from aiohttp import web
 
 from fincard_async._sansio.codec import encode
@@ -22,15 +24,21 @@ from fincard_async.errors import ConfigError
 
 from . import Sandbox
 from .exchange import HEADERS
+from .fault_plans import FaultPlan
 from .refusal import Refusal
+from .replies import Shown
 from .storage import StorageFailed
+from .wire import WHOLE, play
 
 CONTROL_PREFIX: Final = "/_sandbox/"
 
 
 @asynccontextmanager
 async def serve(
-    sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0
+    sandbox: Sandbox,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    faults: FaultPlan | None = None,
 ) -> AsyncGenerator[str, None]:
     """Serve a sandbox while the block runs.
 
@@ -38,6 +46,7 @@ async def serve(
         sandbox: Who answers; it stays open afterwards.
         host: A loopback address or ``localhost``.
         port: TCP port; 0 takes a free one.
+        faults: What goes wrong, on the socket and with the calls; None for nothing.
 
     Yields:
         The base URL, such as ``http://127.0.0.1:49152``.
@@ -47,8 +56,11 @@ async def serve(
     """
     if not is_loopback(host):
         raise ConfigError("the sandbox serves this machine only: host must be a loopback address")
-    server = web.Server(_Edge(sandbox), access_log=None)
-    runner = web.ServerRunner(server, shutdown_timeout=1.0)
+    edge = _Edge(sandbox) if faults is None else _FaultyEdge(sandbox, faults)
+    # A hanging answer ends when its client hangs up, and does not delay the end.
+    hangs = faults is not None
+    server = web.Server(edge, access_log=None, handler_cancellation=hangs)
+    runner = web.ServerRunner(server, shutdown_timeout=0.05 if hangs else 1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -56,6 +68,7 @@ async def serve(
         yield f"http://{f'[{host}]' if ':' in host else host}:{bound}"
     finally:
         await runner.cleanup()
+        edge.close()
 
 
 def is_loopback(host: str) -> bool:
@@ -80,13 +93,18 @@ class _Edge:
         if request.method != "POST":
             return _respond(_plain(405, "Every call is a POST"))
         try:
-            body = await request.read()
+            return await self._answer(request, request.rel_url.raw_path)
         except web.HTTPRequestEntityTooLarge:
             return _respond(_plain(413, "The body is too long"))
-        path = request.rel_url.raw_path
+
+    async def _answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        body = await request.read()
         if path.startswith(CONTROL_PREFIX):
             return _respond(self._control(path.removeprefix(CONTROL_PREFIX), request, body))
         return _respond(self._sandbox.handle(HttpRequest(path, request.headers, body)))
+
+    def close(self) -> None:
+        """Forget what was planned."""
 
     def _control(self, name: str, request: web.BaseRequest, body: bytes) -> HttpResponse:
         if request.content_type != "application/json":
@@ -99,6 +117,49 @@ class _Edge:
             return _plain(500, "The state file cannot be written")
         answer = {"success": True, "code": 200, "msg": "Success", "data": data}
         return HttpResponse(200, HEADERS, encode(answer))
+
+
+class _FaultyEdge(_Edge):
+    """The same, with faults."""
+
+    def __init__(self, sandbox: Sandbox, plan: FaultPlan) -> None:
+        super().__init__(sandbox)
+        self._injector = sandbox.injector(plan)
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    async def _answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        meeting = self._injector.meet(path)
+        if meeting is None:
+            return await super()._answer(request, path)
+        unread = meeting.fault.reply == "unread"
+        body = b"" if unread else await request.read()
+        call = HttpRequest(path, request.headers, body)
+        shown = self._injector.carry_out(meeting, call)
+        try:
+            return await _show(request, shown)
+        finally:
+            if shown.late_ms is not None:
+                self._carry_out_later(call, shown.late_ms)
+
+    def _carry_out_later(self, call: HttpRequest, milliseconds: int) -> None:
+        self._sandbox.handle_later(call, milliseconds)
+        loop = asyncio.get_running_loop()
+        self._timers.add(loop.call_later(milliseconds / 1000, self._sandbox.deliver_late))
+
+    def close(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
+
+async def _show(request: web.BaseRequest, shown: Shown) -> web.StreamResponse:
+    if shown.flaw is not None and shown.flaw not in WHOLE:
+        transport = request.transport
+        if transport is not None:
+            await play(transport, shown)
+        return web.Response()  # to a connection that is gone
+    if shown.lasts:
+        await anyio.sleep(shown.lasts)
+    return _respond(shown.response)
 
 
 def _plain(status: int, msg: str, code: int | None = None) -> HttpResponse:

@@ -12,12 +12,14 @@ from fincard_async._generated.models.common import OperationType
 from fincard_async._sansio.money import Amount
 
 from .calls import control, parameters_of
-from .ledger import Ledger, books_of
+from .ledger import Ledger, books_of, doubled
 from .progress import advance, finish_all
 from .records import Failure
 from .refusal import bad_parameter, not_found
 from .simulations import Simulations, positive
 
+_READS: Final = frozenset({"doubled", "ledger"})
+"""Calls that change nothing, so that the state file does not have them."""
 _MOST_FAILURES: Final = 10_000
 _LONGEST_ADVANCE_MS: Final = 10 * 365 * 86_400_000
 """Ten years: a slip of the finger must not leave the calendar."""
@@ -32,8 +34,8 @@ class Controls(Simulations):
         Raises:
             Refusal: There is no such call, its arguments are wrong, or it is refused.
         """
-        if name == "ledger":
-            return self.ledger()
+        if name in _READS:
+            return getattr(self, name)()
         parameters = parameters_of(Controls, name)
         if parameters is None:
             raise not_found("Control call")
@@ -98,3 +100,8 @@ class Controls(Simulations):
         """The books now."""
         self._engine.tick()
         return books_of(self._state)
+
+    def doubled(self) -> list[str]:
+        """Order numbers that were carried out more than once; empty, or money was lost."""
+        self._engine.tick()
+        return doubled(self._state)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -12,17 +14,15 @@ from fincard_async._generated.handlers import Handlers as AnyHandlers
 from fincard_async._generated.operations import OPERATION_NAMES, load
 from fincard_async._sansio.model import Model
 from fincard_async._sansio.operation import Operation
-from fincard_async._sansio.secret import Secret
 
 from .handlers import Handlers
 from .progress import advance
 from .refusal import Refusal
+from .repeats import FirstAnswers, without_pin
 from .sealing import Sealer
 from .settings import SandboxSettings
 from .state import State
 from .storage import EventLog, Origin
-
-_ANY_PIN = Secret("000000")
 
 
 class Route:
@@ -58,14 +58,42 @@ class Engine:
         self.routes = {item.path: Route(item, handlers) for item in operations}
         self.offset = 0
         """Milliseconds by which the sandbox runs ahead of the clock."""
-        self._replayed_time: int | None = None
+        self._moment: int | None = None
+        """The time of the call that is repeated or comes late; None: the clock's."""
+        self._late: list[tuple[int, int, Callable[[], object]]] = []
+        """Heap of late calls: when each comes, counter, the call."""
+        self._late_calls = count()
+        self._answers = (
+            FirstAnswers(self.settings.forget_after_ms)
+            if self.settings.dedupe == "replay"
+            else None
+        )
 
     def tick(self) -> int:
         """Bring the state up to now, in epoch milliseconds; time never goes back."""
-        replayed = self._replayed_time
-        now = round(self._clock() * 1000) + self.offset if replayed is None else replayed
-        advance(self.state, now)
+        if self._late and self._moment is None:
+            self.deliver_late()
+        advance(self.state, self._now() if self._moment is None else self._moment)
         return self.state.now
+
+    def _now(self) -> int:
+        return round(self._clock() * 1000) + self.offset
+
+    def postpone(self, call: Callable[[], object], milliseconds: int) -> None:
+        """Make a call after so many milliseconds, at the latest before anybody looks."""
+        heappush(self._late, (self._now() + milliseconds, next(self._late_calls), call))
+
+    def deliver_late(self) -> int:
+        """Make the postponed calls whose time has come, each at its time; returns how many."""
+        made, now = 0, self._now()
+        while self._late and self._late[0][0] <= now:
+            self._moment, _, call = heappop(self._late)
+            try:
+                call()
+            finally:
+                self._moment = None
+            made += 1
+        return made
 
     def carry_out(self, route: Route, request: Model) -> object:
         """Answer a checked request at ``state.now``; the log has it when this returns.
@@ -73,15 +101,25 @@ class Engine:
         Raises:
             Refusal: Nothing happened.
         """
-        result = route.handler(request)
+        if self._answers is not None and route.mutates:
+            first = self._answers.find(route.operation.name, request, self.state.now)
+            if first is not None:
+                return first
+        result = self._handle(route, request)
         if route.mutates and self._log is not None:
-            body = _without_pin(request)
+            body = without_pin(request)
             self._log.append(at=self.state.now, call=route.operation.name, body=body)
+        return result
+
+    def _handle(self, route: Route, request: Model) -> object:
+        result = route.handler(request)
+        if self._answers is not None and route.mutates:
+            self._answers.keep(route.operation.name, request, self.state.now, result)
         return result
 
     def note_control(self, name: str, arguments: object, at: int) -> None:
         """Log a control call that was carried out; ``at`` is when it began."""
-        if self._log is not None and self._replayed_time is None:
+        if self._log is not None and self._moment is None:
             self._log.append(at=at, control=name, body=arguments)
 
     def replay(self, control: Callable[[str, bytes], object]) -> None:
@@ -97,20 +135,21 @@ class Engine:
             return
         by_name = {route.operation.name: route for route in self.routes.values()}
         for number, event in self._log.events():
-            self._replayed_time = event.at
+            self._moment = event.at
             try:
                 if event.control is not None:
                     control(event.control, bytes(event.body))
                 else:
                     route = by_name[event.call or ""]
                     self.tick()
-                    route.handler(route.operation.input_decoder.decode(event.body))
+                    self._handle(route, route.operation.input_decoder.decode(event.body))
             except (Refusal, KeyError, msgspec.MsgspecError):
                 raise self._log.damage(number) from None
-        self._replayed_time = None
+        self._moment = None
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Let go of the log; what is late does not come any more."""
+        self._late.clear()
         if self._log is not None:
             self._log.close()
 
@@ -121,6 +160,8 @@ def _origin(settings: SandboxSettings) -> Origin:
         funds=settings.funds,
         shared_funds=settings.shared_funds,
         latency_ms=settings.latency_ms,
+        dedupe=settings.dedupe,
+        forget_after_ms=settings.forget_after_ms,
     )
 
 
@@ -131,11 +172,6 @@ def _begun(settings: SandboxSettings, origin: Origin) -> SandboxSettings:
         funds=origin.funds,
         shared_funds=origin.shared_funds,
         latency_ms=origin.latency_ms,
+        dedupe=origin.dedupe,
+        forget_after_ms=origin.forget_after_ms,
     )
-
-
-def _without_pin(request: Model) -> Model:
-    """A PIN is not kept, not even in the log; no handler looks at it."""
-    if hasattr(request, "pin"):
-        return msgspec.structs.replace(request, pin=_ANY_PIN)
-    return request

@@ -129,7 +129,7 @@ class RandomFaults(_Records):
             return None
         if not self._takes(operation_name, mutates):
             return None
-        point = Random(f"{self.seed}/{operation_name}/{nth}").random()  # noqa: S311 - repeatable
+        point = Random(f"{self.seed}/{operation_name}/{nth}").random()
         for item, rate in self._rates:
             if point < rate:
                 return item if fits(item, operation_name) else None
@@ -154,12 +154,12 @@ def _resolved(item: Fault | str) -> Fault:
     return item if isinstance(item, Fault) else fault(item)
 
 
-class _Changes(msgspec.Struct, forbid_unknown_fields=True):
+class _Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The numbers of a fault that a file may change."""
 
     late_ms: int | msgspec.UnsetType = msgspec.UNSET
     lasts: float | msgspec.UnsetType = msgspec.UNSET
-    retry_after: str | None | msgspec.UnsetType = msgspec.UNSET
+    retry_after: str | msgspec.UnsetType | None = msgspec.UNSET
     location: str | msgspec.UnsetType = msgspec.UNSET
     behind_ms: int | msgspec.UnsetType = msgspec.UNSET
     newest: int | msgspec.UnsetType = msgspec.UNSET
@@ -174,14 +174,14 @@ class _Changes(msgspec.Struct, forbid_unknown_fields=True):
 _SAME = _Changes()
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True, rename={"changes": "with"}):
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"changes": "with"}):
     fault: str
     operation: str = "*"
     nth: int | None = None
     changes: _Changes = _SAME
 
 
-class _Chance(msgspec.Struct, forbid_unknown_fields=True, rename={"changes": "with"}):
+class _Chance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"changes": "with"}):
     seed: int
     rates: dict[str, float]
     only: Literal["mutations", "reads", "all"] = "all"
@@ -189,7 +189,7 @@ class _Chance(msgspec.Struct, forbid_unknown_fields=True, rename={"changes": "wi
     changes: dict[str, _Changes] = {}
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     script: list[_Line] | None = None
     random: _Chance | None = None
 

@@ -10,7 +10,7 @@ not know whether its card was made. So a name says both, in the order in which t
 ``X-then-commit``
     The client sees X, and ``late_ms`` later the call is carried out after all.
 
-``FAULTS`` is the whole table; ``fault("commit-then-slow", lasts=3.0)`` takes one with other numbers.
+``FAULTS`` is the whole table; ``fault("commit-then-slow", lasts=3.0)`` is one with other numbers.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ FAULTS: Final[Mapping[str, Fault]] = {row.name: row for row in _rows()}
 
 
 def fault(name: str, **changes: Any) -> Fault:
-    """A fault of the table, with other numbers where given: ``fault("429-before-commit", retry_after="5")``.
+    """A fault of the table, with other numbers where given.
 
     Raises:
         ConfigError: There is no such fault.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from fincard_async._generated.models.common import OperationStatus, OperationType
@@ -57,3 +59,9 @@ def books_of(state: State) -> Ledger:
         spent=state.spent,
         paid_in=state.paid_in,
     )
+
+
+def doubled(state: State) -> list[str]:
+    """Order numbers that were carried out more than once, in order of their first time."""
+    numbers = Counter(row.merchant_order_no for row in state.operations.rows)
+    return [number for number, count in numbers.items() if number is not None and count > 1]

@@ -34,6 +34,13 @@ _SESSION_PATTERN = re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(CREATE_SESSION.pa
 _SESSION_PATH = re.compile(_SESSION_PATTERN + r"\Z")
 
 
+def login_at(path: str) -> str | None:
+    """Name of the login operation at a path; None if it is no login."""
+    if path == PASSWORD_LOGIN.path:
+        return PASSWORD_LOGIN.name
+    return CREATE_SESSION.name if _SESSION_PATH.match(path) else None
+
+
 class Logins:
     """Checks credentials and issues tokens."""
 

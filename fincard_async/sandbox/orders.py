@@ -18,7 +18,7 @@ def check_new(state: State, merchant_order_no: str | None) -> str:
     """Refuse a number that any operation has used before. Source: contract 6."""
     if merchant_order_no is None:
         raise bad_parameter("merchantOrderNo", "it is required")
-    if state.operations.find("merchant_order_no", merchant_order_no) is not None:
+    if state.knows(merchant_order_no):
         raise refuse("Duplicate order number")
     return merchant_order_no
 

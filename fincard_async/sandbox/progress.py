@@ -55,6 +55,7 @@ def _finish(state: State, item: Order | Authorization) -> None:
 def finish(state: State, order: Order) -> None:
     """Make an order final: move what it holds, then the card's state."""
     order.done = True
+    order.due_at = min(order.due_at, state.now)
     if order.outcome is OperationStatus.SUCCESS and not _still_possible(order):
         order.outcome = OperationStatus.FAIL
         order.description = f"The card is {order.card.status}"

@@ -81,6 +81,18 @@ class Failure:
     description: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a query shows when it does not show what there is."""
+
+    behind_ms: int = 0
+    """It shows what was so many milliseconds ago."""
+    newest: int = 0
+    """It does not show so many of the newest rows."""
+    unfiltered: bool = False
+    """It ignores its filters, but not its time window."""
+
+
 @dataclass(slots=True)
 class Order:
     """An accepted operation on a card."""
@@ -92,7 +104,7 @@ class Order:
     card: Card
     accepted_at: int
     due_at: int
-    """When it becomes final."""
+    """When it becomes final, or did."""
     outcome: OperationStatus
     """How it will end: success or fail."""
     amount: Decimal = ZERO

@@ -37,7 +37,9 @@ _UNBORN = frozenset({CardStatus.PENDING, CardStatus.FAIL})
 
 def status_of(order: Order, now: int) -> OperationStatus:
     """How far an order is at a moment."""
-    return order.outcome if order.done else phase(order.accepted_at, order.due_at, now)
+    if order.done and order.due_at <= now:
+        return order.outcome
+    return phase(order.accepted_at, order.due_at, now)
 
 
 def card_operation(order: Order, now: int) -> CardOperation:

@@ -65,12 +65,13 @@ FAILURES: Final[Mapping[Flaw, tuple[Reason, bool, str]]] = {
     "gzip": ("malformed", True, "the reply has a content encoding"),
     "oversized": ("too-large", True, f"the reply is longer than {MAX_BODY_BYTES} bytes"),
 }
-"""How the client's transport reports a flaw; the flaws that are missing end in a reply or a time-out."""
+"""How the client's transport reports a flaw; the others end in a reply or a time-out."""
 
 Reply: TypeAlias = Callable[[Fault, HttpResponse], Shown | None]
 """From a fault and the real answer to what is shown; None if this answer cannot be spoiled so."""
 
 NOTHING: Final = HttpResponse(200, HEADERS, b"")
+"""In place of the real answer of a call that was not carried out."""
 _HTML: Final = {**HEADERS, "content-type": "text/html"}
 _DEPTH: Final = 200_000
 _DIGITS: Final = b"9" * 100_000
@@ -86,7 +87,7 @@ def failure(flaw: Flaw) -> TransportFailure | None:
     return TransportFailure(reason, sent=sent, detail=detail)
 
 
-def show(fault: Fault, real: HttpResponse = NOTHING) -> Shown | None:
+def show(fault: Fault, real: HttpResponse) -> Shown | None:
     """What the client sees in place of the real answer."""
     shown = REPLIES[fault.reply](fault, real)
     return replace(shown, late_ms=fault.late_ms) if shown and fault.effect == "late" else shown
@@ -177,7 +178,7 @@ def _field(change: Callable[[dict[str, Any], str], None]) -> Reply:
 
 def _rows_of(data: Any) -> Iterator[dict[str, Any]]:
     if isinstance(data, dict):
-        yield from data["records"] if "records" in data else [data]
+        yield from data.get("records", [data])
 
 
 def _another(row: dict[str, Any], name: str) -> None:

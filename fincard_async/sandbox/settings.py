@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from fincard_async._generated.models.cards import CardType
 
@@ -17,6 +17,7 @@ SHARED_ACCOUNT_ID: Final = 1988214703329058817
 HOLDER_IDS: Final = tuple(range(124801, 124811))
 """Cardholders that exist from the start; ``Controls.add_holder`` adds more."""
 DEFAULT_LATENCY_MS: Final = 20
+Dedupe: TypeAlias = Literal["error", "replay", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,9 @@ class SandboxSettings:
         holder_ids: Cardholders that exist from the start.
         card_types: What can be issued.
         money_as: How amounts are written: as JSON numbers or strings, both occur (contract 7.2).
+        dedupe: What a repeated order number gets: ``error`` refuses it (contract 6), ``replay``
+            gives the first answer again if the request is the same, ``none`` carries it out again.
+        forget_after_ms: Milliseconds after which an order number counts as new; None never.
     """
 
     tenant_id: str = "sandbox"
@@ -58,3 +62,5 @@ class SandboxSettings:
     holder_ids: tuple[int, ...] = HOLDER_IDS
     card_types: tuple[CardType, ...] = CARD_TYPES
     money_as: Literal["number", "string"] = "number"
+    dedupe: Dedupe = "error"
+    forget_after_ms: int | None = None

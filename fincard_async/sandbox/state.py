@@ -14,9 +14,9 @@ from fincard_async._generated.models.common import OperationType
 
 from .fees import ZERO
 from .lifecycle import due
-from .records import Account, Authorization, Card, Failure, FeePatch, Message, Order, Purse
+from .records import Account, Authorization, Card, Failure, FeePatch, Message, Order, Purse, View
 from .settings import SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID, SandboxSettings
-from .tables import Table
+from .tables import Key, Table
 
 _SEEDS: Final = 10**6
 
@@ -46,13 +46,20 @@ class State:
         self.failures: list[Failure] = []
         self.agenda: list[tuple[int, int, Order | Authorization]] = []
         """Heap of what becomes final when: time, counter, record."""
+        self.view: View | None = None
+        """What queries show now; None shows what there is."""
+        self._dedupe = settings.dedupe
+        self._forget_after = settings.forget_after_ms
+        number: dict[str, Key[Order]] = {"merchant_order_no": lambda row: row.merchant_order_no}
+        repeats = settings.dedupe == "none" or settings.forget_after_ms is not None
         self.operations: Table[Order] = Table(
             lambda row: row.accepted_at,
-            unique={
-                "order_no": lambda row: row.order_no,
-                "merchant_order_no": lambda row: row.merchant_order_no,
+            unique={"order_no": lambda row: row.order_no, **({} if repeats else number)},
+            shared={
+                "card_no": lambda row: row.card.card_no,
+                "type": lambda row: row.kind.value,
+                **(number if repeats else {}),
             },
-            shared={"card_no": lambda row: row.card.card_no, "type": lambda row: row.kind.value},
         )
         self._operations_v1: Table[tuple[Order, OperationType]] = Table(
             lambda row: row[0].accepted_at,
@@ -104,6 +111,18 @@ class State:
     def next_trade_no(self, prefix: str) -> str:
         """Number of something that happened at a merchant."""
         return f"{prefix}{self.seed % _SEEDS:06d}{self.next_serial():011d}"
+
+    def knows(self, merchant_order_no: str) -> bool:
+        """True if the number is taken, by an operation of any kind. Source: contract 6."""
+        row = self.operations.find("merchant_order_no", merchant_order_no)
+        if row is None or self._dedupe == "none":
+            return False
+        return self._forget_after is None or self.now - row.accepted_at < self._forget_after
+
+    @property
+    def seen_at(self) -> int:
+        """The moment that queries show."""
+        return self.now if self.view is None else self.now - self.view.behind_ms
 
     def due(self) -> int:
         """When an order accepted now becomes final."""

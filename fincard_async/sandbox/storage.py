@@ -19,6 +19,8 @@ import msgspec
 from fincard_async._sansio.codec import encode
 from fincard_async.errors import ConfigError
 
+from .settings import Dedupe
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no advisory locks of this kind
@@ -39,6 +41,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     funds: Decimal
     shared_funds: Decimal
     latency_ms: int | None
+    dedupe: Dedupe = "error"
+    forget_after_ms: int | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

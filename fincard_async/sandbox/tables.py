@@ -48,8 +48,19 @@ class Table(Generic[R]):
                 many.setdefault(value, []).append(row)
 
     def find(self, name: str, value: str) -> R | None:
-        """The row that a unique filter names."""
-        return self._unique[name].get(value)
+        """The row that a unique filter names; of a shared one, the newest."""
+        if name in self._unique:
+            return self._unique[name].get(value)
+        rows = self._shared[name].get(value)
+        return rows[-1] if rows else None
+
+    def without_newest(self, count: int) -> Table[R]:
+        """A table of all rows but the newest ones; as slow as it is long."""
+        shared = {name: self._keys[name] for name in self._keys}
+        older: Table[R] = Table(self._time, unique={}, shared=shared)
+        for row in self.rows[: max(0, len(self.rows) - count)]:
+            older.append(row)
+        return older
 
     def page(
         self,

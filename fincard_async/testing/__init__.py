@@ -1,7 +1,31 @@
-"""For the tests of those who use this package: a sandbox in process, a scripted wire, a fake clock."""
+"""For the tests of those who use this package: a sandbox, its faults, a scripted wire, a clock."""
 
-from .clock import FakeClock
+from fincard_async.sandbox.fault_plans import (
+    FaultPlan,
+    Injection,
+    RandomFaults,
+    ScriptedFaults,
+    load_faults,
+)
+from fincard_async.sandbox.faults import FAULTS, Fault, fault
+
 from .client import sandbox_client, sandbox_key, sandbox_login
+from .clock import FakeClock
 from .transport import ScriptedTransport, reply
 
-__all__ = ["FakeClock", "ScriptedTransport", "reply", "sandbox_client", "sandbox_key", "sandbox_login"]
+__all__ = [
+    "FAULTS",
+    "FakeClock",
+    "Fault",
+    "FaultPlan",
+    "Injection",
+    "RandomFaults",
+    "ScriptedFaults",
+    "ScriptedTransport",
+    "fault",
+    "load_faults",
+    "reply",
+    "sandbox_client",
+    "sandbox_key",
+    "sandbox_login",
+]

@@ -22,7 +22,7 @@ BASE_URL = "http://127.0.0.1"
 
 @lru_cache(maxsize=1)
 def sandbox_key() -> PrivateKey:
-    """The merchant's key of every sandbox in this process; made once, because making one is slow."""
+    """The merchant's key of every sandbox in this process; made once, for that is slow."""
     return PrivateKey.generate()
 
 

@@ -56,7 +56,7 @@ def reply(
     msg: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> HttpResponse:
-    """An answer in the API's envelope: a success unless ``success``, ``code`` or ``status`` differ."""
+    """An answer in the API's envelope: a success unless ``success`` or ``status`` differ."""
     succeeded = status == 200 if success is None else success
     body = {"success": succeeded, "code": code if code is not None else status, "msg": msg}
     return HttpResponse(status, headers or {}, msgspec.json.encode({**body, "data": data}))

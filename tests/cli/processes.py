@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +93,7 @@ def pipe(stream: IO[str] | None) -> IO[str]:
 
 
 @contextmanager
-def served(*args: str) -> Iterator[Served]:
+def served(*args: str) -> Generator[Served]:
     """A ``fincard sandbox`` on a free port, for as long as the block runs."""
     with subprocess.Popen(
         command("sandbox", "--port", "0", *args),

@@ -81,7 +81,7 @@ def table(capsys: pytest.CaptureFixture[str], rows: list[output.Row]) -> tuple[s
 
 
 def test_a_table_in_a_pipe_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a window nothing is cut, columns without a value are left out, amounts are aligned."""
+    """Without a window nothing is cut, columns without a value are left out, amounts align."""
     out, err = table(
         capsys,
         [
@@ -101,7 +101,7 @@ def test_a_table_leaves_nested_columns_to_json(capsys: pytest.CaptureFixture[str
     """A table says how many columns it does not show, and where they are."""
     out, err = table(capsys, [{"id": "a", "nested": {"x": 1}}])
     assert "nested" not in out
-    assert "1 more columns" in err
+    assert "1 columns are not shown" in err
 
 
 @pytest.mark.parametrize("width", [20, 60, 120])
@@ -119,4 +119,4 @@ def test_a_table_fits_its_window(
     assert len(lines) == 2
     assert all(len(line.rstrip()) <= width for line in lines)
     assert "column_0" in lines[0]
-    assert ("more columns" in err) == (width < 110)
+    assert ("not shown" in err) == (width < 110)

@@ -78,6 +78,11 @@ PUBLIC: dict[str, bytes | str] = {
     "base64": base64.b64encode(SPKI).decode(),
     "mislabelled": _armour("RSA PUBLIC KEY", SPKI),
 }
+EC_PUBLIC = (
+    serialization.load_der_private_key(base64.b64decode(EC_KEY), None)
+    .public_key()
+    .public_bytes(_DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+)
 GARBAGE: dict[str, bytes | str] = {
     "nothing": b"",
     "words": "not a key",
@@ -86,6 +91,7 @@ GARBAGE: dict[str, bytes | str] = {
     "not ASCII": "schl\u00fcssel",
     "empty armour": b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n",
     "cut off": PKCS8[:-10],
+    "the public half of an EC key": EC_PUBLIC,
     "an EC key": EC_KEY,
     "an EC key in PEM": _armour("EC PRIVATE KEY", base64.b64decode(EC_KEY)),
 }
@@ -164,8 +170,7 @@ def test_a_weak_key_warns_once() -> None:
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.resetwarnings()
-        for _ in range(3):
-            key = PrivateKey.parse(pem)
+        key, *_ = [PrivateKey.parse(pem) for _ in range(3)]
     assert [warning.category for warning in caught] == [WeakKeyWarning]
     assert caught[0].filename == __file__
     assert "1024 bits" in str(caught[0].message)

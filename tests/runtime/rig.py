@@ -16,8 +16,7 @@ from fincard_async._runtime.pipeline import Pipeline, Settings
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
 from fincard_async._sansio.options import Limits, RetryPolicy
 from fincard_async.testing import FakeClock, ScriptedTransport, reply
-
-from ..sansio.samples import Ask
+from tests.sansio.samples import Ask
 
 ASK = Ask(card_no="C1")
 DONE = reply({"cardNo": "C1"})
@@ -118,7 +117,9 @@ class Server:
         return ScriptedTransport(itertools.repeat(self))
 
 
-def client_of(server: Server | None, clock: FakeClock | None = None, **settings: Any) -> FincardClient:
+def client_of(
+    server: Server | None, clock: FakeClock | None = None, **settings: Any
+) -> FincardClient:
     """A client of a server that is one function."""
     chosen: dict[str, Any] = {
         "base_url": "http://127.0.0.1",

@@ -155,7 +155,7 @@ async def test_a_fixed_token_may_be_a_long_jwt() -> None:
 @pytest.mark.parametrize("token", ["", "a b", "a\r\nX: y", "\u00e9", "x" * 8001])
 async def test_a_fixed_token_that_cannot_be_sent(token: str) -> None:
     """It would forge another header; the message does not show it."""
-    with pytest.raises(ConfigError, match="^token must be") as caught:
+    with pytest.raises(ConfigError, match=r"^token must be") as caught:
         client_of(None, auth=BearerToken(Secret(token)))
     assert not token or token not in str(caught.value)
 
@@ -200,6 +200,7 @@ async def test_a_failed_login_leaves_a_mutation_unsent(
     if kind is ConnectFailed:
         assert error.message.startswith("the login failed: ")
         assert isinstance(error.__cause__, FincardError)
+        assert error.__cause__.operation == "auth.create_session"
 
 
 @pytest.mark.parametrize("answer", [NO, reply(status=503)])
@@ -230,7 +231,11 @@ async def test_a_failed_login_stands_for_a_second() -> None:
     server = _server(login=lambda number: NO if number == 1 else reply({"token": "t"}))
     clock = FakeClock()
     client = client_of(server, clock)
-    for seconds, result, logins in ((0, "Unauthenticated", 1), (0.9, "Unauthenticated", 1), (0.2, "done", 2)):
+    for seconds, result, logins in (
+        (0, "Unauthenticated", 1),
+        (0.9, "Unauthenticated", 1),
+        (0.2, "done", 2),
+    ):
         clock.advance(seconds)
         assert await _read(client) == result
         assert server.logins == logins

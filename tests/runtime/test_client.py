@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from fincard_async._crypto.sealing import seal
 from fincard_async._generated.models.cards import SensitiveCard
 from fincard_async._generated.models.transactions import ThreeDsRecord
 from fincard_async._sansio.codec import encode, make_decoder
-from fincard_async.errors import ConfigError, ConnectFailed
+from fincard_async.errors import ConfigError, ConnectFailed, ValidationError
 from fincard_async.testing import reply, sandbox_key
 
 from .rig import BEARER, UNSENT, Server, client_of
@@ -55,7 +56,7 @@ async def test_every_call_carries_its_context() -> None:
 
 
 async def test_a_view_has_other_settings_on_the_same_client() -> None:
-    """Context and retries differ, login and wire are shared, and closing the view closes nothing."""
+    """Context and retries differ, login and wire are shared; closing the view closes nothing."""
     server = _server()
     client = client_of(server)
     view = client.with_options(context=CONTEXT, timeout=5.0, retry=RetryPolicy(read_attempts=1))
@@ -133,6 +134,21 @@ async def test_a_whole_amount_is_sent_whole(amount: int, sent: bytes) -> None:
             "C1", amount=amount, client_remark="after the amount"
         )
     assert sent in server.calls[0].body
+
+
+async def test_a_query_is_read_page_by_page() -> None:
+    """A query sends nothing until it is read; then each page is a call with its number."""
+    server = Server(call=lambda header: reply({"total": 0, "records": []}))
+    query = client_of(server, auth=BEARER).transactions.operations(page_size=7)
+    assert server.calls == []
+    assert await query.collect() == []
+    assert (await query.page(3)).number == 3
+    assert [json.loads(request.body) for request in server.calls] == [
+        {"pageNum": 1, "pageSize": 7},
+        {"pageNum": 3, "pageSize": 7},
+    ]
+    with pytest.raises(ValidationError):
+        client_of(server, auth=BEARER).transactions.operations(page_size=101)
 
 
 async def test_sealed_values_are_opened_with_the_clients_key() -> None:

@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from fincard_async.hooks import CallEvent
+from tests.sansio.samples import READ
 
-from ..sansio.samples import READ
 from .rig import ASK, DONE, LOST, Rig
 
 pytestmark = pytest.mark.anyio

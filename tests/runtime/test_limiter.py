@@ -10,8 +10,8 @@ from fincard_async._sansio.messages import HttpRequest, HttpResponse
 from fincard_async._sansio.options import Limits
 from fincard_async.errors import ConfigError, ConnectFailed, FincardError
 from fincard_async.testing import FakeClock
+from tests.sansio.samples import READ
 
-from ..sansio.samples import READ
 from .rig import ASK, DONE, Rig
 
 pytestmark = pytest.mark.anyio
@@ -153,12 +153,11 @@ async def test_a_place_that_comes_in_time_is_taken() -> None:
         async with limiter.permit(clock.monotonic() + 60):
             order.append(number)
 
-    async with anyio.create_task_group() as group:
-        async with limiter.permit(clock.monotonic() + 60):
-            for number in range(5):
-                group.start_soon(take, number)
-                await anyio.wait_all_tasks_blocked()
-            assert order == []
+    async with anyio.create_task_group() as group, limiter.permit(clock.monotonic() + 60):
+        for number in range(5):
+            group.start_soon(take, number)
+            await anyio.wait_all_tasks_blocked()
+        assert order == []
     assert order == [0, 1, 2, 3, 4]
 
 

@@ -12,8 +12,7 @@ from fincard_async._runtime.paginator import PageReader
 from fincard_async._sansio.model import PageData
 from fincard_async._sansio.operation import Paging
 from fincard_async.errors import ResponseMismatch, TimedOut, ValidationError
-
-from ..sansio.samples import Answer
+from tests.sansio.samples import Answer
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +57,12 @@ class Server:
     def reader(self, size: int = 2, prefetch: int = 0) -> PageReader[Row]:
         """The paginator over this server."""
         return PageReader(self.read, size=size, paging=PAGING, prefetch=prefetch)
+
+
+async def drain(reader: PageReader[Row], into: list[str | None]) -> None:
+    """Put the keys of all rows into a list, up to the first error."""
+    async for row in reader:
+        into.append(row.card_no)
 
 
 async def names(reader: PageReader[Row]) -> list[str | None]:
@@ -118,8 +123,7 @@ async def test_a_repeated_page_is_an_error() -> None:
     server = Server([page, page, page])
     delivered: list[str | None] = []
     with pytest.raises(ResponseMismatch, match="repeated a page"):
-        async for row in server.reader():
-            delivered.append(row.card_no)
+        await drain(server.reader(), delivered)
     assert delivered == ["a", "b"]
 
 
@@ -133,8 +137,7 @@ async def test_an_error_comes_after_the_rows_before_it(broken: int, prefetch: in
     )
     delivered: list[str | None] = []
     with pytest.raises(TimedOut, match=f"page {broken}"):
-        async for row in server.reader(prefetch=prefetch):
-            delivered.append(row.card_no)
+        await drain(server.reader(prefetch=prefetch), delivered)
     assert delivered == list("abcdefg")[: 2 * (broken - 1)]
 
 

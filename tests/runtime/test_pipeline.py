@@ -22,8 +22,8 @@ from fincard_async.errors import (
     ValidationError,
 )
 from fincard_async.testing import FakeClock, reply
+from tests.sansio.samples import READ, WRITE, Answer, Ask
 
-from ..sansio.samples import READ, WRITE, Answer, Ask
 from .rig import ASK, DONE, LOST, UNSENT, Rig, failure
 
 pytestmark = pytest.mark.anyio

@@ -145,7 +145,7 @@ def test_an_origin_is_normalised(text: str, origin: str) -> None:
 @pytest.mark.parametrize("text", BAD)
 def test_everything_else_is_refused(text: Any) -> None:
     """Whatever could send credentials to somewhere else is refused before anything is sent."""
-    with pytest.raises(ConfigError, match="^base_url ") as caught:
+    with pytest.raises(ConfigError, match=r"^base_url ") as caught:
         parse_origin(text)
     assert "pass@" not in str(caught.value)
 

@@ -94,7 +94,7 @@ def test_an_address_passes(address: str) -> None:
 )
 def test_what_is_no_address_is_refused(address: object) -> None:
     """The header takes one plain address."""
-    with pytest.raises(ConfigError, match="^forwarded_for must be"):
+    with pytest.raises(ConfigError, match=r"^forwarded_for must be"):
         context_headers(replace(CONTEXT, forwarded_for=address), CONTEXT_HEADERS)  # type: ignore[arg-type]  # likewise
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, formatdate
-from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, strategies as st
@@ -63,9 +63,7 @@ def test_lasting_faults_are_never_repeated(error: FincardError, safety: Safety) 
     assert not may_repeat(error, safety, POLICY, 1)
 
 
-@pytest.mark.parametrize(
-    "safety, most", [(R, 4), (W, 3), (U, 3)], ids=lambda value: _name(value)
-)
+@pytest.mark.parametrize("safety, most", [(R, 4), (W, 3), (U, 3)], ids=_name)
 def test_what_was_not_sent_is_repeated(safety: Safety, most: int) -> None:
     """A connection that failed before the first byte may be tried again by any operation."""
     error = not_sent("refused", passing=True)
@@ -158,7 +156,7 @@ def test_retry_after_is_read_in_all_its_forms(text: str | None, seconds: float |
 @given(st.integers(-(10**6), 10**6))
 def test_dates_are_read_to_the_second(offset: int) -> None:
     """Both library spellings of a date give its distance from now."""
-    moment = datetime.fromtimestamp(NOW, timezone.utc) + timedelta(seconds=offset)
+    moment = datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=offset)
     assert read_retry_after(format_datetime(moment), NOW) == max(0.0, offset)
     assert read_retry_after(formatdate(NOW + offset, usegmt=True), NOW) == max(0.0, offset)
 

@@ -1,0 +1,97 @@
+"""Random histories: faults, crashes, lost journals and late arrivals, judged by the ledger only."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+from hypothesis import given, settings, strategies as st
+
+from fincard_async.bulk import Report, RowState
+from fincard_async.bulk.plan import DRAINED_AFTER_MS
+from fincard_async.errors import JournalError
+
+from .kit import Connector, Fate, World, rows_of, world_in
+
+FATES: list[Fate] = [
+    "answer",
+    "lost before",
+    "lost after",
+    "not sent",
+    "late",
+    "busy",
+    "busy after",
+    "refused",
+]
+ROWS = rows_of(4)
+RUNS = st.tuples(
+    st.lists(st.sampled_from(FATES), max_size=24),
+    st.integers(1, 4),
+    st.none() | st.integers(0, 8),
+    st.sampled_from(["go on", "arrive late", "lose the journal", "wait long"]),
+)
+"""What becomes of the orders of a run one after the other, rows at once, commits until the disk
+fails, and what happens afterwards."""
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(RUNS, max_size=4), st.sampled_from([0, 5_000]))
+def test_every_history(
+    runs: list[tuple[list[Fate], int, int | None, str]], latency_ms: int
+) -> None:
+    """Never is there a second card for a row; in the end report and ledger agree to the cent."""
+    with tempfile.TemporaryDirectory() as folder:
+        anyio.run(_history, Path(folder), runs, latency_ms)
+
+
+async def _history(
+    folder: Path, runs: list[tuple[list[Fate], int, int | None, str]], latency_ms: int
+) -> None:
+    async with world_in(folder, latency_ms=latency_ms) as world:
+        for fates, concurrency, commits, afterwards in runs:
+            world.wire.fate = _one_after_the_other(fates)
+            with suppress(JournalError):
+                await world.run(
+                    ROWS, concurrency=concurrency, connect=Connector(commits_left=commits)
+                )
+            await _after(world, afterwards)
+            assert not await _doubled(world)
+        world.wire.fate = lambda number, attempt: "answer"
+        await world.wire.deliver_late()
+        await world.run(ROWS)
+        world.clock.advance(DRAINED_AFTER_MS / 1000)
+        await _assert_agreement(world, await world.run(ROWS))
+
+
+def _one_after_the_other(fates: list[Fate]) -> Callable[[str, int], Fate]:
+    left = iter(fates)
+    return lambda number, attempt: next(left, "answer")
+
+
+async def _after(world: World, what: str) -> None:
+    if what != "go on":
+        await world.wire.deliver_late()
+    if what == "lose the journal":
+        world.path.unlink()
+    if what == "wait long":
+        world.clock.advance(DRAINED_AFTER_MS / 1000)
+
+
+async def _doubled(world: World) -> bool:
+    orders = Counter(order.merchant_order_no for order in await world.orders())
+    return any(count > 1 for count in orders.values())
+
+
+async def _assert_agreement(world: World, report: Report) -> None:
+    assert report.complete
+    issued = [result for result in report.results if result.state is RowState.ISSUED]
+    assert world.ledger.cards == len(issued)
+    assert world.ledger.created_amount == sum((r.amount for r in issued), Decimal(0))
+    assert {order.card_no for order in await world.orders()} == {
+        result.card_no for result in issued
+    }

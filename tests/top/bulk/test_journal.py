@@ -1,0 +1,482 @@
+"""The journal: what is durable and when, whom it refuses, and what never stands in it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from fincard_async.bulk import SqliteJournal
+from fincard_async.bulk.checks import plan_rows
+from fincard_async.bulk.plan import Entry, Event, RowState, advance
+from fincard_async.bulk.store import APPLICATION_ID, Header
+from fincard_async.errors import JournalError, JournalLocked
+
+from .kit import HEADER, JOB, Connector, rows_of
+
+pytestmark = pytest.mark.anyio
+
+PLAN = plan_rows(rows_of(5), JOB)
+ALL: tuple[RowState, ...] = ()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the journal will be."""
+    return tmp_path / "cards.journal"
+
+
+@asynccontextmanager
+async def opened(
+    path: Path, header: Header = HEADER, plan: list[Entry] = PLAN, **settings: Any
+) -> AsyncGenerator[SqliteJournal]:
+    """A journal that is open."""
+    journal = SqliteJournal(path, **settings)
+    await journal.open(header, plan)
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+def mode(path: Path) -> int:
+    """Who may do what with a file."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def content(path: Path) -> bytearray:
+    """What is in a file."""
+    return bytearray(path.read_bytes())
+
+
+def write(path: Path, content: bytes | bytearray) -> None:
+    """Make a file."""
+    path.write_bytes(content)
+
+
+def intent(entry: Entry) -> Entry:
+    """The row about to be sent."""
+    return advance(entry, Event.DISPATCHED, now=1)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_what_is_written_is_there_next_time(path: Path) -> None:
+    """Rows come back as they were planned or changed, with every value exact."""
+    full = replace(
+        intent(PLAN[1]),
+        state=RowState.ISSUED,
+        closed=1,
+        card_no="C1",
+        currency="USD",
+        fee=Decimal("0.10"),
+        received_amount=Decimal("51.00"),
+        received_currency="USD",
+        code="A-7",
+        message="ok",
+    )
+    async with opened(path) as journal:
+        assert await journal.read(ALL, after=-1, limit=10) == PLAN
+        await journal.commit([intent(PLAN[0])])
+        journal.record(full)
+        journal.record(replace(intent(PLAN[2]), code=-1))
+    async with opened(path) as journal:
+        expected = [intent(PLAN[0]), full, replace(intent(PLAN[2]), code=-1), *PLAN[3:]]
+        assert await journal.read(ALL, after=-1, limit=10) == expected
+        assert await journal.read([RowState.INTENT], after=0, limit=10) == expected[2:3]
+        assert (
+            await journal.read([RowState.PLANNED, RowState.ISSUED], after=1, limit=1) == PLAN[3:4]
+        )
+        assert await journal.find([full.order_no, "unknown"]) == [full]
+        assert await journal.counts() == {
+            RowState.INTENT: 2,
+            RowState.ISSUED: 1,
+            RowState.PLANNED: 2,
+        }
+
+
+async def test_pragmas(path: Path) -> None:
+    """The settings that make a commit durable and the lock exclusive are in force to the end."""
+    connect = Connector()
+    async with opened(path, connect=connect) as journal:
+        await journal.commit([intent(PLAN[0])])
+    assert connect.db.pragmas == {
+        "journal_mode": "truncate",
+        "synchronous": 2,
+        "locking_mode": "exclusive",
+        "application_id": APPLICATION_ID,
+    }
+
+
+async def test_a_journal_that_cannot_be_durable_is_refused() -> None:
+    """A database in memory cannot survive anything."""
+
+    def connect(_: Path, **settings: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = sqlite3.connect(":memory:", **settings)
+        return db
+
+    journal = SqliteJournal("unused.journal", connect=connect)
+    try:
+        with pytest.raises(JournalError, match="cannot be made durable; put it on a local disk"):
+            await journal.open(HEADER, PLAN)
+    finally:
+        journal.path.unlink()
+
+
+async def test_commit_returns_after_the_commit(path: Path) -> None:
+    """When ``commit`` returns, the transaction has ended; ``record`` alone promises nothing."""
+    connect = Connector()
+    async with opened(path, connect=connect) as journal:
+        await journal.commit([intent(entry) for entry in PLAN[:2]])
+        numbers = {entry.order_no: ("intent", 1) for entry in PLAN[:2]}
+        assert connect.db.committed == numbers
+        journal.record(replace(intent(PLAN[3]), state=RowState.UNKNOWN))
+        await journal.flush()
+        assert connect.db.committed == {**numbers, PLAN[3].order_no: ("unknown", 1)}
+
+
+async def test_what_waits_shares_a_commit(path: Path) -> None:
+    """Rows that wait at the same time are committed together, and each waiter hears of it."""
+    connect = Connector()
+    plan = plan_rows(rows_of(200), JOB)
+    async with opened(path, plan=plan, connect=connect) as journal:
+        before = connect.db.statements.count("COMMIT")
+        async with anyio.create_task_group() as group:
+            for entry in plan:
+                group.start_soon(journal.commit, [intent(entry)])
+        assert len(connect.db.committed) == 200
+        assert connect.db.statements.count("COMMIT") - before < 50
+
+
+async def test_later_changes_win(path: Path) -> None:
+    """Changes of one row are applied in the order in which they were given."""
+    async with opened(path) as journal:
+        for sends in range(1, 50):
+            journal.record(replace(intent(PLAN[0]), sends=sends))
+        assert (await journal.read(ALL, after=-1, limit=1))[0].sends == 49
+
+
+@pytest.mark.parametrize(
+    "other, words",
+    [
+        (replace(HEADER, job="other"), "belongs to another job; use another journal file"),
+        (replace(HEADER, server="https://x"), "belongs to another server; point the client"),
+        (replace(HEADER, tenant="other"), "belongs to another tenant; use that tenant"),
+        (replace(HEADER, input="other"), "belongs to other rows; use the same rows as before"),
+    ],
+)
+async def test_a_journal_of_something_else_is_refused(
+    path: Path, other: Header, words: str
+) -> None:
+    """A journal serves one job with one input at one server and tenant, and says what differs."""
+    async with opened(path):
+        pass
+    with pytest.raises(JournalError, match=words) as caught:
+        async with opened(path, other):
+            pass
+    assert str(path) in str(caught.value)
+    async with opened(path):
+        pass
+
+
+async def test_two_in_one_process(path: Path) -> None:
+    """A second journal object on the same file is refused, and so is a second opening of one."""
+    async with opened(path) as journal:
+        with pytest.raises(JournalLocked, match=r"cards\.journal is held by another run"):
+            async with opened(path):
+                pass
+        with pytest.raises(JournalError, match="in use by another run of this process"):
+            await journal.open(HEADER, PLAN)
+        assert await journal.counts() == {RowState.PLANNED: 5}
+    async with opened(path):
+        pass
+
+
+_HOLDER = """
+import sys, anyio
+from pathlib import Path
+from fincard_async.bulk import SqliteJournal
+from fincard_async.errors import JournalLocked
+from tests.top.bulk.test_journal import HEADER, PLAN
+
+async def main():
+    journal = SqliteJournal(sys.argv[1])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        await journal.open(HEADER, PLAN)
+    except JournalLocked as error:
+        assert sys.argv[1] in str(error)
+        print("locked", flush=True)
+    else:
+        print("holds", flush=True)
+        sys.stdin.readline()
+        await journal.close()
+
+anyio.run(main)
+"""
+
+
+def holder(path: Path) -> subprocess.Popen[str]:
+    """A process that opens a journal when it is given a line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+
+
+@pytest.mark.slow
+def test_processes_that_start_together(path: Path) -> None:
+    """Of several processes that open a new journal at once, exactly one gets it."""
+    holders = [holder(path) for _ in range(4)]
+    try:
+        for process in holders:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in holders:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        said = sorted(process.stdout.readline() for process in holders if process.stdout)
+        assert said == ["holds\n", *["locked\n"] * 3]
+    finally:
+        for process in holders:
+            process.communicate("\n" if process.poll() is None else None)
+
+
+async def test_only_the_owner_may_read(path: Path) -> None:
+    """A new file is private from the start, and an old one is made private."""
+    async with opened(path):
+        assert mode(path) == 0o600
+    os.chmod(path, 0o644)
+    async with opened(path) as journal:
+        await journal.commit([intent(PLAN[0])])
+        for file in path.parent.iterdir():
+            assert mode(file) == 0o600
+
+
+@pytest.mark.parametrize("other", [b"not a database at all" * 100, b"row_id,amount\n"])
+async def test_a_file_that_is_no_database(path: Path, other: bytes) -> None:
+    """Another file is refused, and left as it is."""
+    write(path, other)
+    with pytest.raises(JournalError, match="damaged or not a journal; restore it, or move it away"):
+        async with opened(path):
+            pass
+    assert content(path) == other
+
+
+async def test_a_database_that_is_no_journal(path: Path) -> None:
+    """A database of somebody else is refused, and left as it is."""
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE rows (a)")
+    db.close()
+    before = content(path)
+    with pytest.raises(JournalError, match="is not a journal; name another file"):
+        async with opened(path):
+            pass
+    assert content(path) == before
+
+
+def change(path: Path, *statements: str) -> None:
+    """Change a journal behind its back."""
+    db = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        db.execute(statement)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "statement, words",
+    [
+        ("PRAGMA user_version=2", "has format 2, and this version of the package reads 1"),
+        ("DELETE FROM rows WHERE seq = 2", "the file is damaged"),
+        ("DELETE FROM header", "belongs to another job"),
+    ],
+)
+async def test_a_journal_that_was_changed(path: Path, statement: str, words: str) -> None:
+    """A journal of another format, or with rows missing, is refused."""
+    async with opened(path):
+        pass
+    change(path, statement)
+    with pytest.raises(JournalError, match=words):
+        async with opened(path):
+            pass
+
+
+@pytest.mark.parametrize("statement", ["state = 'nowhere'", "amount = 'much'"])
+async def test_values_that_mean_nothing(path: Path, statement: str) -> None:
+    """A value that no journal holds is damage, and not a guess."""
+    async with opened(path):
+        pass
+    change(path, f"UPDATE rows SET {statement} WHERE seq = 0")
+    with pytest.raises(JournalError, match="the file is damaged"):
+        async with opened(path) as journal:
+            await journal.read(ALL, after=-1, limit=9)
+
+
+async def test_a_damaged_page(path: Path) -> None:
+    """A file with zeros in the middle is refused when it is opened."""
+    plan = plan_rows(rows_of(500), JOB)
+    async with opened(path, plan=plan):
+        pass
+    damaged = content(path)
+    damaged[4096 * 5 : 4096 * 6] = bytes(4096)
+    write(path, damaged)
+    with pytest.raises(JournalError, match="the file is damaged"):
+        async with opened(path, plan=plan):
+            pass
+
+
+async def test_a_plan_that_was_cut_short(path: Path) -> None:
+    """An empty file, as a crash before the first commit leaves it, is a new journal."""
+    write(path, b"")
+    async with opened(path) as journal:
+        assert await journal.counts() == {RowState.PLANNED: 5}
+    assert mode(path) == 0o600
+
+
+async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """A place where no file can be made is named."""
+    with pytest.raises(JournalError, match=r"missing/cards\.journal: cannot be made: No such file"):
+        async with opened(tmp_path / "missing" / "cards.journal"):
+            pass
+
+
+async def test_a_place_that_is_a_folder(tmp_path: Path) -> None:
+    """A folder in the place of the file is refused."""
+    with pytest.raises(JournalError, match="cannot be written; change its permissions"):
+        async with opened(tmp_path):
+            pass
+
+
+async def test_a_full_disk(path: Path) -> None:
+    """When the disk is full nothing more is written, and every later call says so."""
+
+    def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = sqlite3.connect(*args, **settings)
+        db.execute("PRAGMA max_page_count=12")
+        return db
+
+    async with opened(path, connect=connect) as journal:
+        journal.check()
+        big = replace(intent(PLAN[0]), message="x" * 100_000)
+        with pytest.raises(JournalError, match="the disk is full; make room"):
+            await journal.commit([big])
+        with pytest.raises(JournalError, match="the disk is full"):
+            journal.check()
+        with pytest.raises(JournalError, match="the disk is full"):
+            await journal.commit([intent(PLAN[1])])
+        with pytest.raises(JournalError, match="the disk is full"):
+            await journal.flush()
+    async with opened(path) as journal:
+        assert await journal.counts() == {RowState.PLANNED: 5}
+
+
+async def test_a_failed_record_shows_at_the_next_call(path: Path) -> None:
+    """Nobody waits for a result to be written, but nothing goes on after it was not."""
+    async with opened(path, connect=Connector(commits_left=0)) as journal:
+        journal.record(intent(PLAN[0]))
+        with pytest.raises(JournalError, match="disk I/O error"):
+            await journal.flush()
+        with pytest.raises(JournalError, match="disk I/O error"):
+            journal.check()
+
+
+async def test_a_cancelled_waiter_leaves_the_journal_usable(path: Path) -> None:
+    """Whoever is cancelled while a commit goes on misses nothing but the news of it."""
+    async with opened(path) as journal:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await journal.commit([intent(PLAN[0])])
+        assert scope.cancelled_caught
+        assert await journal.counts() == {RowState.INTENT: 1, RowState.PLANNED: 4}
+
+
+async def test_cancelled_at_the_opening(path: Path) -> None:
+    """A run that is cancelled while it opens the journal lets go of it."""
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        async with opened(path):
+            pass
+    assert scope.cancelled_caught
+    async with opened(path):
+        pass
+
+
+def test_the_event_loop_goes_away(path: Path) -> None:
+    """A commit that ends after its event loop is no less committed."""
+    gate = threading.Event()
+
+    class Slow(sqlite3.Connection):
+        def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
+            if sql.startswith("UPDATE"):
+                gate.wait(10)
+            return super().executemany(sql, parameters)
+
+    def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
+        return sqlite3.connect(*args, factory=Slow, **settings)
+
+    journal = SqliteJournal(path, connect=connect)
+
+    async def abandon() -> None:
+        await journal.open(HEADER, PLAN)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await journal.commit([intent(PLAN[0])])
+
+    async def go_on() -> None:
+        gate.set()
+        await journal.close()
+        async with opened(path) as again:
+            assert await again.counts() == {RowState.INTENT: 1, RowState.PLANNED: 4}
+
+    anyio.run(abandon)
+    anyio.run(go_on)
+
+
+async def test_an_error_that_nobody_foresaw(path: Path) -> None:
+    """An unexpected error reaches whoever asked, and the thread goes on."""
+
+    class Broken(sqlite3.Connection):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            if "GROUP BY" in sql:
+                raise MemoryError
+            return super().execute(sql, *args)
+
+    def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
+        return sqlite3.connect(*args, factory=Broken, **settings)
+
+    async with opened(path, connect=connect) as journal:
+        with pytest.raises(MemoryError):
+            await journal.counts()
+        assert await journal.read(ALL, after=3, limit=9) == PLAN[4:]
+
+
+async def test_permissions_that_cannot_be_changed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that others may read, and that cannot be made private, is refused."""
+    async with opened(path):
+        pass
+
+    def chmod(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", chmod)
+    with pytest.raises(JournalError, match="cannot be made private: Operation not permitted"):
+        async with opened(path):
+            pass

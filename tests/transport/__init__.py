@@ -1,0 +1,1 @@
+"""Tests of the real transport, over sockets on this machine."""
