@@ -1,0 +1,1 @@
+"""Measurements: ratios between two things in one run."""

@@ -28,9 +28,9 @@ Call = Callable[[], Awaitable[object]]
 
 
 class _Balance(msgspec.Struct):
-    cardNo: str  # noqa: N815 - the wire's name
+    cardNo: str
     amount: float
-    usedAmount: str  # noqa: N815 - the wire's name
+    usedAmount: str
     currency: str
 
 

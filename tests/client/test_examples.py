@@ -63,14 +63,18 @@ def documented(value: Any, aliases: dict[str, str]) -> Any:
 def test_every_operation_has_examples() -> None:
     """Each operation has at least one success and one refusal."""
     for name in OPERATION_NAMES:
-        mine = [e.answer.get("success", "accessToken" in e.answer) for e in EXAMPLES if e.operation == name]
+        mine = [
+            e.answer.get("success", "accessToken" in e.answer)
+            for e in EXAMPLES
+            if e.operation == name
+        ]
         assert any(mine), name
         assert not all(mine), name
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.id)
 def test_request(example: Example) -> None:
-    """A request decodes, passes its rules unless the example shows a breach, and encodes the same."""
+    """A request decodes, passes its rules and encodes to what it was."""
     operation = load(example.operation)
     body = msgspec.json.encode(example.request)
     request = parse_request(operation, body)
@@ -114,7 +118,7 @@ async def _call(example: Example) -> Any:
 
 @pytest.mark.parametrize("example", ENVELOPED, ids=lambda e: e.id)
 async def test_replay(example: Example) -> None:
-    """Given to the client as an answer, a success is a result and a refusal an error with its code."""
+    """Given to the client, a success is a result and a refusal an error with its code."""
     if example.answer["success"]:
         assert await _call(example) is not None
         return

@@ -231,13 +231,15 @@ async def test_operations(world: World, query: str) -> None:
         rows = world.client.transactions.operations(card_no=card_no)
         by_number = world.client.transactions.operations(merchant_order_no=made.merchant_order_no)
     else:
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="operations"):
             rows = world.client.transactions.operations_v1(card_no=card_no)
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="operations"):
             by_number = world.client.transactions.operations_v1(
                 merchant_order_no=made.merchant_order_no
             )
-    assert [row.type for row in await rows.collect()][0] == "Freeze"
+    newest = await rows.first()
+    assert newest is not None
+    assert newest.type == "Freeze"
     [found] = await by_number.collect()
     assert (found.type, found.status, found.card_no) == ("Freeze", "success", card_no)
 
