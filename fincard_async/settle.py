@@ -1,7 +1,7 @@
 """Settle the outcome of a mutation by its order number, in this process or a later one.
 
 The client does this by itself after an unknown outcome, inside the call's deadline. What is left
-over (``OutcomeUnknown``, a cancelled task, a crash) is settled here: an order number is all it takes.
+over (``OutcomeUnknown``, a cancelled task, a crash) is settled here; an order number is enough.
 """
 
 from __future__ import annotations

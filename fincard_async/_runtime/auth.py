@@ -1,8 +1,8 @@
 """Stage 5 of a call: the Authorization header, from one login shared by every call.
 
 Ten thousand calls that meet an expired token cause one login. The first of them carries it out; the
-others wait for its end. A cancelled waiter cancels nobody else; and while somebody waits for it, the
-call that carries out the login finishes it before it lets its own cancellation through. A call that
+others wait for its end. A cancelled waiter cancels nobody else; and while somebody waits for it,
+the call that carries out the login finishes it before it lets its own cancellation through. A call that
 got a 401 drops the token it used, and only that one, so that a late 401 never throws away a token
 that is newer.
 """

@@ -12,7 +12,7 @@
     after an error     8 retry     the table: give up, or sleep and repeat the same bytes
 
 The order number and the bytes are fixed outside the loop, so that no attempt can ask for a second
-card. A mutation ends in exactly one of: a result; a refusal that is known to be final (``ApiError``);
+card. A mutation ends in exactly one of: a result; a refusal known to be final (``ApiError``);
 ``ConnectFailed``, where nothing was sent; ``OutcomeUnknown`` for everything else. Once an attempt
 may have been carried out, no later attempt's refusal is final.
 """
@@ -145,9 +145,7 @@ class Pipeline:
                 self._tell("finished", prepared, progress)
                 return result
 
-    async def _attempt(
-        self, prepared: Prepared, settings: Settings, progress: _Progress
-    ) -> object:
+    async def _attempt(self, prepared: Prepared, settings: Settings, progress: _Progress) -> object:
         mutates = prepared.operation.mutates
         lane = Lane.MONEY if mutates else settings.lane
         header = ""

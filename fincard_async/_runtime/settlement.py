@@ -43,7 +43,11 @@ class Settler:
         self._pipeline = pipeline
 
     async def settle_call(
-        self, operation: Operation[Model, object], request: Model, error: FincardError, deadline: float
+        self,
+        operation: Operation[Model, object],
+        request: Model,
+        error: FincardError,
+        deadline: float,
     ) -> object:
         """The result of a mutation that ended as ``error``, or that error again.
 
@@ -99,9 +103,7 @@ class Settler:
                 return LookUp(None, complete=True)
         return LookUp(None, complete=False)
 
-    async def controls_hold(
-        self, operation: Operation[Model, object], deadline: float
-    ) -> bool:
+    async def controls_hold(self, operation: Operation[Model, object], deadline: float) -> bool:
         """True if the query finds a known order and does not find an invented one.
 
         Without any order on the server there is nothing to find, and nothing is proven.
@@ -122,7 +124,11 @@ class Settler:
         return (await self._page(operation, None, number, deadline)).records
 
     async def _page(
-        self, operation: Operation[Model, object], order_no: str | None, number: int, deadline: float
+        self,
+        operation: Operation[Model, object],
+        order_no: str | None,
+        number: int,
+        deadline: float,
     ) -> PageData[OperationRecord]:
         assert operation.settled_by is not None, "the schema says how every mutation is settled"
         assert operation.order_number is not None

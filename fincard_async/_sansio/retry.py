@@ -136,7 +136,9 @@ def most_attempts(column: Column, policy: RetryPolicy) -> int:
     return min(2, policy.read_attempts) if column == "sensitive" else policy.write_attempts
 
 
-def pause(step: Step, policy: RetryPolicy, attempts: int, jitter: float, hint: float | None) -> float:
+def pause(
+    step: Step, policy: RetryPolicy, attempts: int, jitter: float, hint: float | None
+) -> float:
     """Seconds to wait: full jitter over a doubling base, and never less than the server asked.
 
     Args:

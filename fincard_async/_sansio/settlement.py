@@ -76,7 +76,9 @@ def ignores_filter(sought: Sought, records: Iterable[OrderRecord]) -> bool:
     return any(record.merchant_order_no != sought.order_no for record in records)
 
 
-def proves_absence(*, complete: bool, control: bool, now: float, sent_at: float, wait: float) -> bool:
+def proves_absence(
+    *, complete: bool, control: bool, now: float, sent_at: float, wait: float
+) -> bool:
     """True if "not found" means "never carried out".
 
     Args:
