@@ -37,7 +37,7 @@ class AdaptiveLimit:
             self._now = min(float(self._most), self._now + 1.0)
 
     def trouble(self, now: float) -> None:
-        """A time-out, a lost connection, 429 or 503."""
+        """A time-out, 429 or 503."""
         self._clean = 0
         if now >= self._last_cut + CUT_EVERY:
             self._last_cut = now

@@ -21,6 +21,7 @@ from fincard_async.errors import (
     ApiError,
     ConnectFailed,
     ConnectionLost,
+    DuplicateOrder,
     FincardError,
     NotAnEnvelope,
     RateLimited,
@@ -46,6 +47,7 @@ class Failure(enum.Enum):
     SERVER = "the server failed while it worked on it"
     THROTTLED = "too many calls"
     FINAL = "a refusal that proves that nothing happened"
+    DUPLICATE = "the order number was used before: an earlier call was registered, not this one"
     DOUBTFUL = "an answer that neither proves nor allows anything"
 
 
@@ -72,6 +74,7 @@ _ROWS: Final[Mapping[Failure, tuple[Step, ...]]] = {
     Failure.SERVER: (_SOON, _SOON, _SOON, _SOON, _RAISE),
     Failure.THROTTLED: (_LATER, _LATER, _LATER, _LATER, _RAISE),
     Failure.FINAL: (_RAISE, _RAISE, _RAISE, _RAISE, _RAISE),
+    Failure.DUPLICATE: (_RAISE, _RAISE, _RAISE, _RAISE, _RAISE),
     Failure.DOUBTFUL: (_RAISE, _RAISE, _RAISE, _RAISE, _RAISE),
 }
 
@@ -105,6 +108,8 @@ def classify(error: FincardError) -> Failure:
             return Failure.THROTTLED
         case ServerError():
             return Failure.SERVER
+        case DuplicateOrder():
+            return Failure.DUPLICATE
         case ApiError():
             return Failure.FINAL if error.final else Failure.DOUBTFUL
         case ConnectionLost() | TimedOut() | NotAnEnvelope():

@@ -21,7 +21,7 @@ def read_retry_after(text: str | None, date: str | None, now: float) -> float | 
         return None
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return min(MOST, float(text[:10]))
+        return min(MOST, float(text))
     moment = _moment(text)
     if moment is None:
         return None

@@ -13,6 +13,7 @@ from fincard_async._generated.operations import OPERATION_NAMES, load
 from fincard_async._generated.wire import REFUSALS
 from fincard_async._sansio.codec import decode_any, encode
 from fincard_async._sansio.messages import HttpResponse
+from fincard_async._sansio.options import NO_RETRY
 from fincard_async._sansio.requests import parse_request
 from fincard_async._sansio.responses import interpret
 from fincard_async.testing import ScriptedTransport
@@ -104,6 +105,7 @@ async def _call(example: Example) -> Any:
         base_url="https://schema.example",
         auth=BearerToken("token"),
         tenant_id="tenant",
+        retry=NO_RETRY,
         transport=transport,
     ) as client:
         caller = client._caller()

@@ -10,9 +10,11 @@ from typing import Any
 from fincard_async import BearerToken, FincardClient, SessionLogin
 from fincard_async._generated.wire import REFUSALS
 from fincard_async._runtime.auth import Authorization
+from fincard_async._runtime.doubts import Doubts
 from fincard_async._runtime.hooks import CallEvent, Observer, Observers
 from fincard_async._runtime.limiter import Limiter
 from fincard_async._runtime.pipeline import Pipeline, Settings
+from fincard_async._sansio.budget import RetryBudget
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
 from fincard_async._sansio.options import Limits, RetryPolicy
 from fincard_async.testing import FakeClock, ScriptedTransport, reply
@@ -58,10 +60,14 @@ class Rig:
         self.wire = ScriptedTransport(self.steps)
         self.events: list[CallEvent] = []
         self.limiter = Limiter(self.limits, self.clock)
+        self.budget = RetryBudget()
+        self.doubts = Doubts()
         self.pipeline = Pipeline(
             transport=self.transport or self.wire,
             auth=self.auth,
             limiter=self.limiter,
+            budget=self.budget,
+            doubts=self.doubts,
             clock=self.clock,
             entropy=self.dice,
             observers=Observers([*self.extra, *([self.events.append] if self.watched else [])]),

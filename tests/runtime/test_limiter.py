@@ -7,7 +7,7 @@ import pytest
 
 from fincard_async._runtime.limiter import Limiter
 from fincard_async._sansio.messages import HttpRequest, HttpResponse
-from fincard_async._sansio.options import Limits
+from fincard_async._sansio.options import Lane, Limits
 from fincard_async.errors import ConfigError, ConnectFailed, FincardError
 from fincard_async.testing import FakeClock
 from tests.sansio.samples import READ
@@ -122,13 +122,13 @@ async def test_a_wait_that_cannot_end_in_time_is_refused_at_once() -> None:
     clock = FakeClock()
     limiter = Limiter(Limits(rate=1.0, burst=1), clock)
     soon = clock.monotonic() + 0.5
-    await limiter.acquire(soon)
+    await limiter.acquire(soon, Lane.READ)
     for _ in range(3):
         with pytest.raises(ConnectFailed) as caught:
-            await limiter.acquire(soon)
+            await limiter.acquire(soon, Lane.READ)
         assert not caught.value.passing
     assert clock.slept == []
-    await limiter.acquire(clock.monotonic() + 5)
+    await limiter.acquire(clock.monotonic() + 5, Lane.READ)
     assert clock.slept == pytest.approx([1.0])
 
 
@@ -136,10 +136,10 @@ async def test_no_place_before_the_deadline() -> None:
     """A full house refuses a call whose time is over, and says that nothing was sent."""
     clock = FakeClock()
     limiter = Limiter(Limits(max_concurrency=1), clock)
-    async with limiter.permit(clock.monotonic() + 5):
+    async with limiter.permit(clock.monotonic() + 5, Lane.READ):
         with pytest.raises(ConnectFailed, match="no place under the client's limits"):
-            await limiter.acquire(clock.monotonic())
-    async with limiter.permit(clock.monotonic() + 5):
+            await limiter.acquire(clock.monotonic(), Lane.READ)
+    async with limiter.permit(clock.monotonic() + 5, Lane.READ):
         pass
 
 
@@ -150,10 +150,13 @@ async def test_a_place_that_comes_in_time_is_taken() -> None:
     order: list[int] = []
 
     async def take(number: int) -> None:
-        async with limiter.permit(clock.monotonic() + 60):
+        async with limiter.permit(clock.monotonic() + 60, Lane.READ):
             order.append(number)
 
-    async with anyio.create_task_group() as group, limiter.permit(clock.monotonic() + 60):
+    async with (
+        anyio.create_task_group() as group,
+        limiter.permit(clock.monotonic() + 60, Lane.READ),
+    ):
         for number in range(5):
             group.start_soon(take, number)
             await anyio.wait_all_tasks_blocked()
@@ -208,7 +211,7 @@ async def test_a_cancel_at_any_await_loses_nothing(at: int) -> None:
             await sweep.point()
             await sweep.point()
             if sweep.count < 8:
-                return HttpResponse(503, {}, b"")
+                return HttpResponse(500, {}, b"")
             return await gate.send(request, timeout)
 
         async def aclose(self) -> None: ...

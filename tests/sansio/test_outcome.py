@@ -72,9 +72,15 @@ OPEN: list[FincardError] = [
 ]
 
 
-def _conclude(error: FincardError, *, mutates: bool) -> FincardError:
-    order_no = "A" * 32 if mutates else None
-    return conclude(error, operation="things.pay", mutates=mutates, order_no=order_no, attempts=2)
+def _conclude(error: FincardError, *, mutates: bool, in_doubt: bool = False) -> FincardError:
+    return conclude(
+        error,
+        operation="things.pay",
+        mutates=mutates,
+        order_no="A" * 32 if mutates else None,
+        attempts=2,
+        in_doubt=in_doubt,
+    )
 
 
 @pytest.mark.parametrize("error", SETTLED, ids=lambda error: type(error).__name__)
@@ -94,6 +100,14 @@ def test_every_other_mutation_is_unknown(error: FincardError) -> None:
     assert (final.code, final.status, final.retry_after) == (7, 503, 1.5)
     assert (final.maybe_applied, final.order_no) == (True, "A" * 32)
     assert final.message == "the outcome is unknown: m"
+
+
+@pytest.mark.parametrize("error", SETTLED + OPEN, ids=lambda error: type(error).__name__)
+def test_nothing_is_final_while_an_earlier_attempt_is_open(error: FincardError) -> None:
+    """A refusal, a duplicate, even an attempt that was not sent: the first one may still land."""
+    final = _conclude(error, mutates=True, in_doubt=True)
+    assert type(final) is OutcomeUnknown
+    assert (final.maybe_applied, final.attempts) == (True, 2)
 
 
 @pytest.mark.parametrize("error", SETTLED + OPEN, ids=lambda error: type(error).__name__)

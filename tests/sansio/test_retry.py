@@ -2,172 +2,226 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime, formatdate
+import typing
 
 import pytest
 from hypothesis import given, strategies as st
 
 from fincard_async import errors
+from fincard_async._generated.operations import OPERATION_NAMES, load
 from fincard_async._sansio.operation import Safety
-from fincard_async._sansio.options import RetryPolicy
+from fincard_async._sansio.options import NO_RETRY, Dedupe, RetryPolicy
 from fincard_async._sansio.outcome import not_sent
-from fincard_async._sansio.retry import may_repeat, pause, read_retry_after
+from fincard_async._sansio.retry import (
+    COST,
+    OPEN,
+    TABLE,
+    Column,
+    Failure,
+    Step,
+    classify,
+    column_of,
+    is_overload,
+    most_attempts,
+    pause,
+)
 from fincard_async.errors import FincardError
 
 POLICY = RetryPolicy(read_attempts=4, write_attempts=3)
-NOW = 1_767_225_600.0  # Thu, 01 Jan 2026 00:00:00 GMT
-R, W, U = Safety.READ, Safety.IDEMPOTENT_WRITE, Safety.UNSAFE
+COLUMNS: tuple[Column, ...] = typing.get_args(Column)
+DEDUPES: tuple[Dedupe, ...] = typing.get_args(Dedupe)
 
-PASSING: list[FincardError] = [
-    errors.ConnectionLost("m"),
-    errors.TimedOut("m"),
-    errors.ServerError("m"),
-    errors.RateLimited("m"),
-    errors.NotAnEnvelope("m"),
+CELLS = """
+            read  sensitive error replay none
+NOT_SENT    SOON  SOON      SOON  SOON   SOON
+HOPELESS    RAISE RAISE     RAISE RAISE  RAISE
+TOKEN       LOGIN LOGIN     LOGIN LOGIN  LOGIN
+LOST        SOON  SOON      SOON  SOON   RAISE
+SERVER      SOON  SOON      SOON  SOON   RAISE
+THROTTLED   LATER LATER     LATER LATER  RAISE
+FINAL       RAISE RAISE     RAISE RAISE  RAISE
+DUPLICATE   RAISE RAISE     RAISE RAISE  RAISE
+DOUBTFUL    RAISE RAISE     RAISE RAISE  RAISE
+"""
+"""Correctness 4.1, written down a second time."""
+
+ERRORS: list[tuple[FincardError, Failure]] = [
+    (not_sent("refused", passing=True), Failure.NOT_SENT),
+    (not_sent("certificate"), Failure.HOPELESS),
+    (errors.ValidationError("m"), Failure.HOPELESS),
+    (errors.ArgumentTypeError("m"), Failure.HOPELESS),
+    (errors.ConfigError("m"), Failure.HOPELESS),
+    (errors.ClientClosed("m"), Failure.HOPELESS),
+    (errors.WrongLoop("m"), Failure.HOPELESS),
+    (errors.ForkedClient("m"), Failure.HOPELESS),
+    (errors.Unauthenticated("m", final=True), Failure.TOKEN),
+    (errors.ConnectionLost("m"), Failure.LOST),
+    (errors.TimedOut("m"), Failure.LOST),
+    (errors.NotAnEnvelope("m"), Failure.LOST),
+    (errors.ServerError("m"), Failure.SERVER),
+    (errors.ServerError("m", final=True), Failure.SERVER),
+    (errors.RateLimited("m"), Failure.THROTTLED),
+    (errors.InvalidRequest("m", final=True), Failure.FINAL),
+    (errors.PermissionDenied("m", final=True), Failure.FINAL),
+    (errors.NotFound("m", final=True), Failure.FINAL),
+    (errors.InsufficientFunds("m", final=True), Failure.FINAL),
+    (errors.DuplicateOrder("m"), Failure.DUPLICATE),
+    (errors.InvalidRequest("m"), Failure.DOUBTFUL),
+    (errors.PermissionDenied("m"), Failure.DOUBTFUL),
+    (errors.NotFound("m"), Failure.DOUBTFUL),
+    (errors.UnknownApiError("m"), Failure.DOUBTFUL),
+    (errors.DecodeError("m"), Failure.DOUBTFUL),
+    (errors.UnexpectedRedirect("m"), Failure.DOUBTFUL),
+    (errors.ResponseTooLarge("m"), Failure.DOUBTFUL),
+    (errors.ResponseMismatch("m"), Failure.DOUBTFUL),
+    (errors.BadReplySignature("m"), Failure.DOUBTFUL),
+    (errors.OutcomeUnknown("m"), Failure.DOUBTFUL),
 ]
-LASTING: list[FincardError] = [
-    errors.DecodeError("m"),
-    errors.UnexpectedRedirect("m"),
-    errors.ResponseTooLarge("m"),
-    errors.ResponseMismatch("m"),
-    errors.Unauthenticated("m", final=True),
-    errors.PermissionDenied("m"),
-    errors.NotFound("m"),
-    errors.InvalidRequest("m"),
-    errors.DuplicateOrder("m"),
-    errors.InsufficientFunds("m"),
-    errors.UnknownApiError("m"),
-    errors.ValidationError("m"),
-    errors.ClientClosed("m"),
-    not_sent("certificate", passing=False),
-]
 
 
-def _name(value: object) -> str:
-    return value.name if isinstance(value, Safety) else type(value).__name__
+def _cells() -> list[tuple[Failure, Column, Step]]:
+    _, *rows = CELLS.strip().splitlines()
+    return [
+        (Failure[name], column, Step[step])
+        for name, *steps in map(str.split, rows)
+        for column, step in zip(COLUMNS, steps, strict=True)
+    ]
 
 
-@pytest.mark.parametrize("safety", Safety, ids=_name)
-@pytest.mark.parametrize("error", PASSING, ids=_name)
-def test_passing_faults_are_repeated_for_reads_only(error: FincardError, safety: Safety) -> None:
-    """What may have reached the server is never sent again, unless it is a read."""
-    allowed = [may_repeat(error, safety, POLICY, attempts) for attempts in (1, 3, 4, 5)]
-    assert allowed == ([True, True, False, False] if safety is R else [False] * 4)
+@pytest.mark.parametrize("failure, column, step", _cells())
+def test_every_cell_of_the_table(failure: Failure, column: Column, step: Step) -> None:
+    """What is done about each failure, for each kind of operation."""
+    assert TABLE[failure, column] is step
 
 
-@pytest.mark.parametrize("safety", Safety, ids=_name)
-@pytest.mark.parametrize("error", LASTING, ids=_name)
-def test_lasting_faults_are_never_repeated(error: FincardError, safety: Safety) -> None:
-    """A refusal, a wrong answer or a bad certificate is the same the next time."""
-    assert not may_repeat(error, safety, POLICY, 1)
+def test_the_table_has_no_other_cells() -> None:
+    """Every failure meets every column, and the header line above is in order."""
+    assert set(TABLE) == {(failure, column) for failure, column, _ in _cells()}
+    assert len(TABLE) == len(Failure) * len(COLUMNS)
+    assert CELLS.split()[: len(COLUMNS)] == list(COLUMNS)
 
 
-@pytest.mark.parametrize("safety, most", [(R, 4), (W, 3), (U, 3)], ids=_name)
-def test_what_was_not_sent_is_repeated(safety: Safety, most: int) -> None:
-    """A connection that failed before the first byte may be tried again by any operation."""
-    error = not_sent("refused", passing=True)
-    allowed = [may_repeat(error, safety, POLICY, attempts) for attempts in range(1, 7)]
-    assert allowed == [attempts < most for attempts in range(1, 7)]
+def test_without_dedupe_nothing_that_may_be_carried_out_is_sent_again() -> None:
+    """The column ``none`` repeats only what is proven not to have been carried out."""
+    repeated = {failure for failure in Failure if TABLE[failure, "none"] is not Step.RAISE}
+    assert repeated == {Failure.NOT_SENT, Failure.TOKEN}
+    assert not repeated & OPEN
 
 
-@pytest.mark.parametrize("attempts", [1, 0, -1])
-def test_a_policy_can_forbid_every_repeat(attempts: int) -> None:
-    """One attempt, or fewer, means: never again."""
-    policy = RetryPolicy(read_attempts=attempts, write_attempts=attempts)
-    assert not any(
-        may_repeat(error, safety, policy, 1)
-        for error in (*PASSING, not_sent("refused", passing=True))
-        for safety in Safety
-    )
+def test_what_stays_open() -> None:
+    """An attempt is closed by proof alone: not sent, a complete 401, a final refusal, a duplicate."""
+    closed = {
+        Failure.NOT_SENT,
+        Failure.HOPELESS,
+        Failure.TOKEN,
+        Failure.FINAL,
+        Failure.DUPLICATE,
+    }
+    assert set(Failure) - OPEN == closed
+
+
+@pytest.mark.parametrize("error, failure", ERRORS, ids=lambda value: type(value).__name__)
+def test_an_error_has_one_row(error: FincardError, failure: Failure) -> None:
+    """The class says it, and where needed whether it passes or is final."""
+    assert classify(error) is failure
+
+
+def test_every_error_of_a_call_has_a_row() -> None:
+    """Only errors that no call raises are missing above."""
+    elsewhere = {
+        errors.MissingExtraError,
+        errors.UnsealError,
+        errors.WebhookError,
+        errors.JournalError,
+        errors.JournalLocked,
+    }
+    bases = {errors.UsageError, errors.TransportError, errors.ReplyError, errors.ApiError}
+    tree = {kind for kind in vars(errors).values() if isinstance(kind, type)}
+    assert tree - {type(error) for error, _ in ERRORS} - elsewhere - bases == {FincardError}
+
+
+@pytest.mark.parametrize("name", OPERATION_NAMES)
+@pytest.mark.parametrize("dedupe", DEDUPES)
+def test_an_operation_has_one_column(name: str, dedupe: Dedupe) -> None:
+    """Mutations follow the setting; reads of sealed values are apart from other reads."""
+    operation = load(name)
+    column = column_of(operation, RetryPolicy(dedupe=dedupe))
+    if operation.safety is not Safety.READ:
+        assert column == dedupe
+    else:
+        sealed = name in {"cards.get_sensitive", "transactions.three_ds"}
+        assert column == ("sensitive" if sealed else "read")
 
 
 @pytest.mark.parametrize(
-    "error, attempts, most",
+    "column, most", [("read", 4), ("sensitive", 2), ("error", 3), ("replay", 3), ("none", 3)]
+)
+def test_attempts_are_bounded(column: Column, most: int) -> None:
+    """A read of card data leaves a trace, so it is repeated once at most."""
+    assert most_attempts(column, POLICY) == most
+    assert most_attempts(column, NO_RETRY) == 1
+
+
+@pytest.mark.parametrize(
+    "error, status, overload",
     [
-        (errors.TimedOut("m"), 1, 0.05),
-        (errors.TimedOut("m"), 2, 0.1),
-        (errors.TimedOut("m"), 5, 0.8),
-        (errors.TimedOut("m"), 8, 5.0),
-        (errors.TimedOut("m"), 10_000, 5.0),
-        (errors.RateLimited("m"), 1, 1.0),
-        (errors.RateLimited("m"), 2, 2.0),
-        (errors.RateLimited("m"), 4, 5.0),
+        (errors.RateLimited("m"), 429, True),
+        (errors.RateLimited("m"), 200, True),
+        (errors.ServerError("m"), 503, True),
+        (errors.TimedOut("m"), None, True),
+        (errors.ServerError("m"), 500, False),
+        (errors.ConnectionLost("m"), None, False),
+        (not_sent("m", passing=True), None, False),
+        (errors.InvalidRequest("m"), 503, False),
     ],
 )
-def test_pauses_double_up_to_a_limit(error: FincardError, attempts: int, most: float) -> None:
+def test_signs_of_overload(error: FincardError, status: int | None, overload: bool) -> None:
+    """429, 503 and silence."""
+    error.status = status
+    assert is_overload(error) is overload
+
+
+@pytest.mark.parametrize(
+    "step, attempts, most",
+    [
+        (Step.SOON, 1, 0.05),
+        (Step.SOON, 2, 0.1),
+        (Step.SOON, 5, 0.8),
+        (Step.SOON, 8, 5.0),
+        (Step.SOON, 10_000, 5.0),
+        (Step.LATER, 1, 1.0),
+        (Step.LATER, 2, 2.0),
+        (Step.LATER, 4, 5.0),
+        (Step.RAISE, 1, 0.0),
+        (Step.LOGIN, 1, 0.0),
+    ],
+)
+def test_pauses_double_up_to_a_limit(step: Step, attempts: int, most: float) -> None:
     """Full jitter over a base that doubles; a throttled call begins with a longer one."""
-    assert pause(error, POLICY, attempts, 0.0) == 0.0
-    assert pause(error, POLICY, attempts, 0.5) == pytest.approx(most / 2)
-    assert pause(error, POLICY, attempts, 1.0) == pytest.approx(most)
+    assert pause(step, POLICY, attempts, 0.0, None) == 0.0
+    assert pause(step, POLICY, attempts, 0.5, None) == pytest.approx(most / 2)
+    assert pause(step, POLICY, attempts, 1.0, None) == pytest.approx(most)
 
 
 @given(
     st.floats(0, 1, exclude_max=True),
     st.integers(1, 50),
     st.one_of(st.none(), st.floats(0, 1000)),
-    st.sampled_from([errors.TimedOut, errors.RateLimited]),
+    st.sampled_from([Step.SOON, Step.LATER]),
 )
 def test_a_pause_is_never_shorter_than_the_server_asked(
-    jitter: float, attempts: int, asked: float | None, kind: type[FincardError]
+    jitter: float, attempts: int, asked: float | None, step: Step
 ) -> None:
-    """The server's wish is a minimum; without one the longest delay is a maximum."""
-    error = kind("m")
-    error.retry_after = asked
-    seconds = pause(error, POLICY, attempts, jitter)
-    assert (asked or 0.0) <= seconds <= max(asked or 0.0, POLICY.max_delay)
+    """The server's wish is a minimum, up to a tenth longer; else the longest delay is a maximum."""
+    seconds = pause(step, POLICY, attempts, jitter, asked)
+    assert (asked or 0.0) <= seconds <= max((asked or 0.0) * 1.1, POLICY.max_delay)
 
 
-@pytest.mark.parametrize(
-    "text, seconds",
-    [
-        (None, None),
-        ("0", 0.0),
-        ("1", 1.0),
-        (" 5 ", 5.0),
-        ("3600", 3600.0),
-        ("1" + "0" * 30, 1e9),
-        ("Thu, 01 Jan 2026 00:01:00 GMT", 60.0),
-        ("Thursday, 01-Jan-26 00:01:00 GMT", 60.0),
-        ("Thu Jan  1 00:01:00 2026", 60.0),
-        ("Thu, 01 Jan 2026 01:01:00 +0100", 60.0),
-        ("Wed, 31 Dec 2025 23:59:00 GMT", 0.0),
-        ("-1", None),
-        ("1.5", None),
-        ("+5", None),
-        ("1e3", None),
-        ("abc", None),
-        ("", None),
-        ("\u0661", None),
-        ("NaN", None),
-        ("Thu, 32 Jan 2026 00:00:00 GMT", None),
-        ("Thu, 01 Jan 2026 00:00:00 +99999999999999999", None),
-        ("Thu, 01 Jan 99999999 00:00:00 GMT", None),
-        ("Thu, 01 Jan 0001 00:00:00 +2359", 0.0),
-        (",", None),
-        ("GMT", None),
-    ],
-)
-def test_retry_after_is_read_in_all_its_forms(text: str | None, seconds: float | None) -> None:
-    """Digits and the three forms of a date; a past date is now; anything else is no hint."""
-    assert read_retry_after(text, NOW) == seconds
+def test_callers_who_were_told_the_same_come_back_at_different_times() -> None:
+    """Up to a tenth is added to what the server asked."""
+    assert [pause(Step.LATER, POLICY, 1, jitter, 100.0) for jitter in (0.0, 0.5)] == [100.0, 105.0]
 
 
-@given(st.integers(-(10**6), 10**6))
-def test_dates_are_read_to_the_second(offset: int) -> None:
-    """Both library spellings of a date give its distance from now."""
-    moment = datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=offset)
-    assert read_retry_after(format_datetime(moment), NOW) == max(0.0, offset)
-    assert read_retry_after(formatdate(NOW + offset, usegmt=True), NOW) == max(0.0, offset)
-
-
-@given(
-    st.one_of(
-        st.text(max_size=60),
-        st.from_regex(r"[A-Z][a-z]{2}, \d{1,3} [A-Z][a-z]{2} \d{1,9} [\d:]{0,12} [-+]?\w{0,25}"),
-    )
-)
-def test_no_header_can_break_a_call(text: str) -> None:
-    """Any text gives a number that is not negative, or nothing."""
-    seconds = read_retry_after(text, NOW)
-    assert seconds is None or seconds >= 0
+def test_only_repeats_cost() -> None:
+    """A throttled repeat is cheaper than one after a fault; a login costs nothing."""
+    assert COST == {Step.RAISE: 0, Step.LOGIN: 0, Step.SOON: 14, Step.LATER: 5}

@@ -13,8 +13,9 @@ import anyio.to_thread
 import pytest
 import trustme
 
-from fincard_async import BearerToken, FincardClient
+from fincard_async import BearerToken, FincardClient, RetryPolicy
 from fincard_async._sansio.messages import TransportFailure
+from fincard_async._sansio.options import NO_RETRY
 from fincard_async._transports.session import SessionTransport
 from fincard_async.errors import (
     ClientClosed,
@@ -218,8 +219,8 @@ async def test_a_context_that_does_not_check_is_refused(verify: ssl.VerifyMode) 
         SessionTransport("https://sandbox.example", ssl_context=context)
 
 
-def _client(origin: str) -> FincardClient:
-    return FincardClient(base_url=origin, auth=BearerToken("canary"), tenant_id="acme")
+def _client(origin: str, retry: RetryPolicy | None = None) -> FincardClient:
+    return FincardClient(base_url=origin, auth=BearerToken("canary"), tenant_id="acme", retry=retry)
 
 
 async def test_a_client_over_the_wire() -> None:
@@ -229,7 +230,7 @@ async def test_a_client_over_the_wire() -> None:
     async def answer(line: Line) -> None:
         await next(answers)(line)
 
-    async with serving(answer) as wire, _client(wire.origin) as client:
+    async with serving(answer) as wire, _client(wire.origin, NO_RETRY) as client:
         assert await client.cards.list_types() == []
         with pytest.raises(OutcomeUnknown) as caught:
             await client.cards.freeze("C1")
