@@ -70,7 +70,12 @@ async def _history(
 
 def _one_after_the_other(fates: list[Fate]) -> Callable[[str, int], Fate]:
     left = iter(fates)
-    return lambda number, attempt: next(left, "answer")
+    default: Fate = "answer"
+
+    def fate(number: str, attempt: int) -> Fate:
+        return next(left, default)
+
+    return fate
 
 
 async def _after(world: World, what: str) -> None:

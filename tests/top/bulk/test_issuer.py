@@ -27,7 +27,7 @@ from fincard_async.errors import (
 )
 from fincard_async.sandbox import HOLDER_IDS, SHARED_ACCOUNT_ID
 from fincard_async.sandbox.catalog import PHYSICAL, SHARED
-from fincard_async.testing import reply
+from fincard_async.testing import FakeClock, reply
 
 from .kit import (
     JOB,
@@ -424,18 +424,29 @@ async def test_accepted_orders_that_the_list_does_not_show(tmp_path: Path) -> No
         world.wire.look_ups.clear()
 
 
-@pytest.mark.parametrize("failing", ["merchantOrderNo", "type"])
-async def test_polling_survives_errors(tmp_path: Path, failing: str) -> None:
-    """A poll that fails is tried again; nothing follows from it."""
-    rows = rows_of(3 if failing == "merchantOrderNo" else 30)
-    async with world_in(tmp_path, latency_ms=60_000) as world:
+@pytest.mark.parametrize("count", [3, 30])
+async def test_polling_survives_errors(tmp_path: Path, count: int) -> None:
+    """A poll that fails is tried again, by number as well as by list; nothing follows from it."""
+    async with world_in(tmp_path, latency_ms=None) as world:
+        await world.run(rows_of(count), final_timeout=0)
+        world.sandbox.controls.settle_now()
+        errors = iter(range(count + 2))
         world.wire.answer_look_up = lambda response: (
-            reply(status=400, msg="no")
-            if failing in world.wire.look_ups[-1] and len(world.wire.look_ups) < 10
-            else response
+            response if next(errors, None) is None else reply(status=400, msg="no")
         )
-        assert (await world.run(rows, final_timeout=3600)).ok
-        world.assert_exact(rows)
+        assert (await world.run(rows_of(count))).ok
+        assert list(errors) == []
+        world.assert_exact(rows_of(count))
+
+
+@pytest.mark.parametrize("count", [3, 30])
+async def test_polling_without_a_right(tmp_path: Path, count: int) -> None:
+    """A poll that may not ask, by number or by list, ends the run."""
+    async with world_in(tmp_path, latency_ms=None) as world:
+        await world.run(rows_of(count), final_timeout=0)
+        world.wire.answer_look_up = lambda _: reply(status=403, msg="no")
+        with pytest.raises(PermissionDenied):
+            await world.run(rows_of(count))
 
 
 async def test_a_contradiction_while_polling(tmp_path: Path) -> None:
@@ -504,6 +515,42 @@ async def test_stop_during_a_pause(world: World) -> None:
     job = world.job()
     job.stop()
     assert states(await job.run(ROWS, job=JOB)) == states(report)
+
+
+async def test_a_stop_wakes_those_who_pause(world: World) -> None:
+    """A pause ends when the run shall, however long it would have been."""
+
+    class Endless(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            await anyio.sleep_forever()
+
+    world.wire.fate = lambda number, attempt: "lost before"
+    job = world.job(clock=Endless(), concurrency=3)
+    reports: list[Report] = []
+
+    async def run() -> None:
+        reports.append(await job.run(ROWS, job=JOB))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        while world.wire.in_flight or len(world.wire.look_ups) < 3:
+            await anyio.wait_all_tasks_blocked()
+        job.stop()
+    assert reports[0].interrupted
+    assert reports[0].counts[RowState.UNKNOWN] == 3
+
+
+async def test_stop_while_unknown_rows_are_looked_up(world: World) -> None:
+    """Rows whose turn has not come stay as they are when the run shall end."""
+    world.wire.fate = lambda number, attempt: "lost before"
+    before = await world.run(ROWS)
+    world.wire.look_ups.clear()
+    job = world.job(concurrency=1)
+    world.wire.before_look_up = job.stop
+    after = await job.run(ROWS, job=JOB)
+    assert after.interrupted
+    assert states(after) == states(before)
+    assert len(world.wire.look_ups) == 1
 
 
 async def test_a_stop_that_comes_too_late(world: World) -> None:
