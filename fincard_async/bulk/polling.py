@@ -68,10 +68,11 @@ class Poller:
     async def _scan(self) -> dict[int, bool]:
         """Read the list of the newest orders until every accepted one was in it.
 
-        Returns the rows seen, and whether each is settled.
-
         Orders of others stand in the same list, so it may take more pages than there are rows.
         What is not found within the bound is asked for by its number, a few at a time.
+
+        Returns:
+            The rows that were in the list, and whether each is settled.
         """
         pending, seen = self._pending(), dict[int, bool]()
         async for records in newest_orders(self._client, 2 * (pending // PAGE + 1) + 10):

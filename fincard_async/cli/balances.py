@@ -99,7 +99,8 @@ async def _print(setup: Setup, card_nos: Sequence[str], form: str, concurrency: 
             await read_balances(client, card_nos, concurrency, found)
     if form == "table":
         good = [rows[card_no] for card_no in card_nos if rows[card_no]["error"] is None]
-        print_table(good, COLUMNS)
+        if good:
+            print_table(good, COLUMNS)
         for row in rows.values():
             if row["error"] is not None:
                 say(f"{row['card_no']}: {row['error']}", err=True)

@@ -18,7 +18,7 @@ from fincard_async._transports.session import SessionTransport
 from fincard_async.sandbox import SandboxTransport
 from fincard_async.sandbox.app import serve
 from fincard_async.testing import FAULTS, Fault, FaultPlan, ScriptedFaults, fault
-from tests.sandbox.fault_cases import OVER_HTTP, TIMEOUT, Waiting, commits, look, opening
+from tests.sandbox.fault_cases import LOST, OVER_HTTP, TIMEOUT, Waiting, commits, look, opening
 from tests.sandbox.kit import Api
 
 pytestmark = pytest.mark.anyio
@@ -118,14 +118,19 @@ async def test_late_by_a_timer(api: Api, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_a_hang_does_not_delay_the_end(api: Api) -> None:
-    """The server ends although a client still waits, and a late call is not lost by that."""
+    """The server ends although a client still waits, and the late call is not lost by that."""
     plan = ScriptedFaults([("cards.open", None, "hang-then-commit")])
-    async with anyio.create_task_group() as group:
-        with anyio.fail_after(LONG):
-            async with wire(api, plan) as transport:
-                group.start_soon(look, transport, opening(api), LONG)
-                while not plan.injected:
-                    await anyio.lowlevel.checkpoint()
+
+    async def wait_for_the_answer(url: str) -> None:
+        transport = SessionTransport(url, ssl_context=TLS)
+        assert await look(transport, opening(api), LONG) == LOST
+        await transport.aclose()
+
+    with anyio.fail_after(LONG / 2):
+        async with anyio.create_task_group() as group, serve(api.sandbox, faults=plan) as url:
+            group.start_soon(wait_for_the_answer, url)
+            while not plan.injected:
+                await anyio.lowlevel.checkpoint()
     api.time.pass_ms(1_000)
     assert api.controls.ledger().orders == 1
 

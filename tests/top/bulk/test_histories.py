@@ -70,12 +70,13 @@ async def _history(
 
 def _one_after_the_other(fates: list[Fate]) -> Callable[[str, int], Fate]:
     left = iter(fates)
-    default: Fate = "answer"
 
-    def fate(number: str, attempt: int) -> Fate:
-        return next(left, default)
+    def choose(number: str, attempt: int) -> Fate:
+        for fate in left:
+            return fate
+        return "answer"
 
-    return fate
+    return choose
 
 
 async def _after(world: World, what: str) -> None:
