@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -70,6 +70,8 @@ class Wire:
         self.look_ups: list[Mapping[str, Any]] = []
         """Bodies of operation queries."""
         self.before_order: Callable[[str], object] = lambda _: None
+        self.hold: Callable[[str], Awaitable[None]] = lambda _: anyio.lowlevel.checkpoint()
+        """Awaited while an order is under way."""
         self.after_order: Callable[[], object] = lambda: None
         self.before_look_up: Callable[[], object] = lambda: None
         self.answer_look_up: Callable[[HttpResponse], HttpResponse] = lambda response: response
@@ -109,7 +111,7 @@ class Wire:
             raise TransportFailure("connect", sent=False, detail="no connection")
         self.before_order(number)
         self.orders.append(number)
-        await anyio.lowlevel.checkpoint()
+        await self.hold(number)
         if self.intercept is not None:
             return self.intercept(request)
         if fate in ("answer", "lost after", "busy after"):

@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
 from fincard_async._sansio.messages import HttpRequest, HttpResponse
 from fincard_async._sansio.secret import Secret
-from fincard_async.bulk import IssueRow, Progress, Report, RowState
+from fincard_async.bulk import (
+    BulkIssue,
+    IssueRow,
+    Progress,
+    Report,
+    RowState,
+    SqliteJournal,
+)
 from fincard_async.bulk.driver import CONNECT_TRIES, ROUNDS
 from fincard_async.bulk.plan import DRAINED_AFTER_MS
 from fincard_async.errors import (
@@ -224,9 +232,15 @@ async def test_no_connection(world: World) -> None:
     assert set(states(report)) == {RowState.PLANNED, RowState.INTENT}
     assert max(result.attempts for result in report.results) == CONNECT_TRIES
     world.wire.fate = first()
-    again = await world.run(rows_of(100))
+    connect = Connector()
+    unknown: list[str] = []
+    world.wire.before_order = lambda number: (
+        None if number in connect.db.committed else unknown.append(number)
+    )
+    again = await world.run(rows_of(100), connect=connect)
     assert again.ok
     assert again.reason is None
+    assert unknown == []
     assert world.wire.look_ups == []
     world.assert_exact(rows_of(100))
 
@@ -583,6 +597,27 @@ async def test_cancelled(world: World, handed_over: int) -> None:
     world.assert_exact(ROWS)
 
 
+async def test_cancelled_while_the_answer_was_on_its_way(world: World) -> None:
+    """An order whose caller was cancelled is looked up by the next run, and not sent again."""
+    with anyio.CancelScope() as scope:
+        world.wire.after_order = scope.cancel
+        world.wire.fate = first("lost after")
+        await world.run(ROWS[:1])
+    world.wire.after_order = lambda: None
+    report = await world.run(ROWS[:1])
+    assert report.ok
+    assert len(world.wire.look_ups) >= 1
+    assert world.wire.orders == [number_of(ROWS[0])]
+
+
+async def test_a_report_needs_a_durable_journal(world: World) -> None:
+    """A run whose last result could not be written ends with the error, not with a report."""
+    with pytest.raises(JournalError, match="disk I/O error"):
+        await world.run(ROWS[:1], connect=Connector(commits_left=1))
+    assert (await world.run(ROWS[:1])).ok
+    assert world.wire.orders == [number_of(ROWS[0])]
+
+
 @pytest.mark.parametrize("fate", ["answer", "lost after", "lost before"])
 @pytest.mark.parametrize("commits", range(10))
 async def test_a_commit_that_fails(world: World, commits: int, fate: Fate) -> None:
@@ -604,8 +639,28 @@ async def test_a_commit_that_fails(world: World, commits: int, fate: Fate) -> No
     world.assert_exact(ROWS)
 
 
+async def test_a_failed_record_ends_the_sending(world: World) -> None:
+    """Once a result could not be written, a row whose intent is durable is not sent either."""
+    journal = SqliteJournal(world.path, connect=Connector(commits_left=1))
+
+    async def hold(_: str) -> None:
+        while len(world.wire.orders) > 1:
+            try:
+                journal.check()
+            except JournalError:
+                return
+            await anyio.lowlevel.checkpoint()
+
+    world.wire.hold = hold
+    with pytest.raises(JournalError, match="disk I/O error"):
+        await BulkIssue(world.client, journal=journal, concurrency=2).run(ROWS[:4], job=JOB)
+    assert len(world.wire.orders) == 3
+    assert (await world.run(ROWS[:4])).ok
+    world.assert_exact(ROWS[:4])
+
+
 async def test_a_failed_commit_ends_the_sending(world: World) -> None:
-    """Once a result could not be written, rows whose intents are durable are not sent either."""
+    """Once an intent could not be written, hardly anything is sent any more."""
     connect = Connector(commits_left=1)
     with pytest.raises(JournalError, match="disk I/O error"):
         await world.run(rows_of(500), connect=connect, concurrency=1)
