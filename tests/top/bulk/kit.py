@@ -53,6 +53,15 @@ def number_of(row: IssueRow, job: str = JOB) -> str:
     return order_no.derive(namespace=job, operation="cards.open", row_key=row.row_id)
 
 
+def first(*fates: Fate) -> Callable[[str, int], Fate]:
+    """These fates for the first attempts of every row, then answers."""
+
+    def fate(number: str, attempt: int) -> Fate:
+        return fates[attempt] if attempt < len(fates) else "answer"
+
+    return fate
+
+
 class Wire:
     """A transport to a sandbox that decides the fate of each card order.
 
@@ -117,6 +126,7 @@ class Wire:
         if fate in ("answer", "lost after", "busy after"):
             response = await self._sandbox.send(request, timeout)
             self.after_order()
+            await anyio.lowlevel.checkpoint()
             if fate == "answer":
                 return response
         if fate == "late":
