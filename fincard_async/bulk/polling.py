@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, TypeAlias
 
 from fincard_async._generated.models.transactions import OperationRecord
@@ -17,7 +17,7 @@ FEW: Final = 20
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 30.0
 
-Learn: TypeAlias = Callable[[Entry, Sequence[OperationRecord]], object]
+Learn: TypeAlias = Callable[[Entry, Sequence[OperationRecord]], Entry]
 
 
 class Poller:
@@ -50,39 +50,43 @@ class Poller:
         """
         wait = FIRST_WAIT
         while self._pending() and await pause(wait):
-            before = self._pending()
-            await self.sweep()
-            settled = self._pending() < before
+            settled = await self.sweep()
             wait = FIRST_WAIT if settled else min(LONGEST_WAIT, wait * 2)
 
-    async def sweep(self) -> None:
-        """Ask once for every accepted order."""
-        seen = await self._scan() if self._pending() > FEW else frozenset[int]()
+    async def sweep(self) -> int:
+        """Ask once for every accepted order; return how many need not be asked for again."""
+        seen = await self._scan() if self._pending() > FEW else dict[int, bool]()
         for entry in await self._unseen(seen):
             finding = await look_up(self._client, entry.order_no)
             if finding.records:
-                self._learn(entry, finding.records)
+                seen[entry.seq] = self._settled(entry, finding.records)
+        return sum(seen.values())
 
-    async def _scan(self) -> Set[int]:
-        """Read the list of the newest orders until every accepted one was in it; the rows seen.
+    def _settled(self, entry: Entry, records: Sequence[OperationRecord]) -> bool:
+        return self._learn(entry, records).state is not RowState.ACCEPTED
+
+    async def _scan(self) -> dict[int, bool]:
+        """Read the list of the newest orders until every accepted one was in it.
 
         Orders of others stand in the same list, so it may take more pages than there are rows.
         What is not found within the bound is asked for by its number, a few at a time.
+
+        Returns:
+            The rows that were in the list, and whether each is settled.
         """
-        pending, seen = self._pending(), set[int]()
+        pending, seen = self._pending(), dict[int, bool]()
         async for records in newest_orders(self._client, 2 * (pending // PAGE + 1) + 10):
             by_number: dict[str, list[OperationRecord]] = {}
             for record in records:
                 by_number.setdefault(record.merchant_order_no or "", []).append(record)
             for entry in await self._journal.find(list(by_number)):
                 if entry.state is RowState.ACCEPTED:
-                    self._learn(entry, by_number[entry.order_no])
-                    seen.add(entry.seq)
+                    seen[entry.seq] = self._settled(entry, by_number[entry.order_no])
             if len(seen) >= pending:
                 break
         return seen
 
-    async def _unseen(self, seen: Set[int]) -> list[Entry]:
+    async def _unseen(self, seen: Collection[int]) -> list[Entry]:
         """A few accepted rows beside those seen, from where the last call ended."""
         found: dict[int, Entry] = {}
         for after in (self._last, -1) if self._pending() else ():

@@ -17,7 +17,7 @@ from .demo import demo
 from .doctor import doctor
 from .endpoints import resource_groups
 from .issue import issue
-from .output import printable
+from .output import say
 from .sandbox import sandbox
 from .settings import Setup
 
@@ -87,18 +87,18 @@ def app(ctx: click.Context, profile: str | None) -> None:
 
 
 def _show(error: str, what_to_do: str) -> None:
-    click.echo(f"error: {printable(error)}", err=True)
-    click.echo(f"       {printable(what_to_do)}", err=True)
+    say(f"error: {error}", err=True)
+    say(f"       {what_to_do}", err=True)
 
 
 def _show_faults(error: InputError) -> None:
     """The faults of an input file, each on a line of its own."""
-    click.echo(f"error: the rows cannot be used ({len(error.faults)} found)", err=True)
+    say(f"error: the rows cannot be used ({len(error.faults)} found)", err=True)
     for fault in error.faults[:_MOST_FAULTS]:
-        click.echo(f"  {printable(str(fault))}", err=True)
+        say(f"  {fault}", err=True)
     if len(error.faults) > _MOST_FAULTS:
-        click.echo(f"  and {len(error.faults) - _MOST_FAULTS} more", err=True)
-    click.echo("       nothing was sent; mend the file and run the command again", err=True)
+        say(f"  and {len(error.faults) - _MOST_FAULTS} more", err=True)
+    say("       nothing was sent; mend the file and run the command again", err=True)
 
 
 for _command in (demo, issue, balances, sandbox, doctor, *resource_groups()):

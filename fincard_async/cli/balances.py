@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,14 +17,14 @@ from fincard_async.errors import ApiError, FincardError, UsageError
 
 from .advice import FAILED, login_refused
 from .cards_file import read_card_nos
-from .output import Row, default_format, json_line, present, print_table, record
-from .progress import meter
+from .output import Row, default_format, json_line, present, print_table, record, say
+from .progress import Meter, Quiet, meter
 from .settings import Setup, pass_setup, run
 
 Balance: TypeAlias = CardBalance | tuple[str, FincardError]
 """A balance, or the id of a card and what went wrong with it."""
 
-COLUMNS: Final = ("card_no", "amount", "used_amount", "currency", "error")
+COLUMNS: Final = ("card_no", "amount", "used_amount", "currency")
 
 
 @click.command()
@@ -46,7 +47,7 @@ def balances(setup: Setup, file: Path, as_json: bool, concurrency: int) -> None:
     """
     cards = read_card_nos(file)
     if cards.without:
-        click.echo(f"{cards.without} rows without a card are passed over", err=True)
+        say(f"{cards.without} rows without a card are passed over", err=True)
     form = "ndjson" if as_json else default_format()
     if run(_print, setup, cards.card_nos, form, concurrency):
         raise click.exceptions.Exit(FAILED)
@@ -93,13 +94,24 @@ async def _print(setup: Setup, card_nos: Sequence[str], form: str, concurrency: 
         if form == "ndjson":
             click.echo(json_line(present(row)))
 
-    with meter("Balances", len(card_nos)) as progress:
+    with _meter(form, len(card_nos)) as progress:
         async with setup.client() as client:
             await read_balances(client, card_nos, concurrency, found)
     if form == "table":
-        print_table([rows[card_no] for card_no in card_nos], COLUMNS)
-    click.echo(_summary(list(rows.values()), failed), err=True)
+        good = [rows[card_no] for card_no in card_nos if rows[card_no]["error"] is None]
+        if good:
+            print_table(good, COLUMNS)
+        for row in rows.values():
+            if row["error"] is not None:
+                say(f"{row['card_no']}: {row['error']}", err=True)
+    say(_summary(list(rows.values()), failed), err=True)
     return failed
+
+
+def _meter(form: str, total: int) -> Meter:
+    """No bar where the rows themselves run over the same screen."""
+    quiet = form == "ndjson" and sys.stdout.isatty()
+    return Quiet() if quiet else meter("Balances", total)
 
 
 def _row(balance: Balance) -> Row:

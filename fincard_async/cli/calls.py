@@ -6,7 +6,6 @@ import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
-import click
 import msgspec
 
 from fincard_async import FincardClient
@@ -14,7 +13,7 @@ from fincard_async._generated import operations
 from fincard_async._sansio.commands import Command
 from fincard_async._sansio.secret import Sealed, Secret
 
-from .output import Row, print_record, print_rows, record
+from .output import Row, print_record, print_rows, record, say
 
 
 async def carry_out(
@@ -55,7 +54,7 @@ async def carry_out(
         columns = operations.load(command.operation_name).output.__struct_fields__
         await print_rows(_rows(client, kept, reveal=reveal), columns, form)
         if kept.more:
-            click.echo(f"the first {limit} rows; --limit 0 shows all", err=True)
+            say(f"the first {limit} rows; --limit 0 shows all", err=True)
 
 
 class _Kept:

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import click
+from rich.table import Table
+from rich.text import Text
 
 from fincard_async import FincardClient, PrivateKey
 from fincard_async._runtime.ports import Transport
@@ -19,7 +21,7 @@ from fincard_async.config import ClientSettings, load_settings
 from fincard_async.errors import FincardError, TransportError
 
 from .advice import FAILED, advice, login_refused
-from .output import printable
+from .output import console, printable
 from .settings import Setup, pass_setup, run
 
 _MOST_SKEW: Final = 60.0
@@ -44,10 +46,13 @@ def doctor(setup: Setup) -> None:
 
     def report(check: Check) -> None:
         checks.append(check)
-        word = "ok" if check.ok else "FAILED"
-        click.echo(f"{word:<8}{check.name:<12}{printable(check.fact)}")
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(width=6)
+        grid.add_column(width=10)
+        grid.add_row("ok" if check.ok else "FAILED", check.name, Text(printable(check.fact)))
         if check.to_do:
-            click.echo(f"{'':<20}{printable(check.to_do)}")
+            grid.add_row("", "", Text(printable(check.to_do)))
+        console().print(grid)
 
     try:
         settings = load_settings(os.environ, setup.profile)

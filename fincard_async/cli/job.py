@@ -19,6 +19,7 @@ from fincard_async import FincardClient
 from fincard_async.bulk import BulkIssue, IssueRow, Progress, Report, RowState, SqliteJournal
 
 from .advice import INTERRUPTED, NOT_FINAL, OK, SOME_FAILED
+from .output import say
 from .progress import Meter, meter
 from .settings import Setup, interrupts
 
@@ -124,9 +125,9 @@ def resume_command(setup: Setup) -> str:
 def say_resume(setup: Setup, code: int) -> None:
     """Where a run did not come to its end, say how to go on."""
     if code == INTERRUPTED:
-        click.echo("interrupted; nothing is lost. Go on with:", err=True)
+        say("interrupted; nothing is lost. Go on with:", err=True)
     elif code == NOT_FINAL:
-        click.echo("some rows are not final yet; ask again later with:", err=True)
+        say("some rows are not final yet; ask again later with:", err=True)
     else:
         return
     click.echo(f"  {resume_command(setup)}", err=True)

@@ -127,9 +127,7 @@ def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
         table.add_row(*(Text(text) for text in cells))
     out.print(table)
     if hidden := len(filled) - len(shown):
-        click.echo(
-            f"{hidden} columns are not shown; --format json, csv or ndjson has all", err=True
-        )
+        say(f"{hidden} columns are not shown; --format json, csv or ndjson has all", err=True)
 
 
 def cell(name: str, value: object) -> str:
@@ -151,8 +149,8 @@ def csv_row(row: Row, columns: Sequence[str]) -> str:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print prose: between words it may be broken, as the window needs."""
-    console(stderr=err).print(Text(text))
+    """Print prose on a line; between words it is broken as the window needs."""
+    console(stderr=err).print(Text(printable(text)))
 
 
 def console(*, stderr: bool = False) -> Console:

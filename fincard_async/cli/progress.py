@@ -47,6 +47,28 @@ def meter(title: str, total: int) -> Meter:
     return Bar(title, total, screen) if screen.is_terminal else Lines(title, total)
 
 
+class Quiet:
+    """Shows nothing."""
+
+    def __enter__(self) -> Quiet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing was opened."""
+
+    def update(self, done: int, note: str = "", *, halfway: int = 0) -> None:
+        """Show nothing."""
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        click.echo(text, err=True)
+
+
 class Pace:
     """Speed of this run; what an earlier run had finished does not count."""
 
@@ -116,6 +138,9 @@ class _Display(Progress):
             TextColumn("{task.fields[pace]}", markup=False),
             console=screen,
             expand=True,
+            # Else what is printed meanwhile would go where the bar is, and not into the pipe.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._only = self.add_task(title, total=total, done=0, pace="")
 

@@ -34,14 +34,14 @@ def print_report(report: Report, *, err: bool = False) -> None:
             click.echo(f"{state.value:<10}{count:>8,}", err=err)
     moved = ", ".join(f"{amount:,f} {currency}" for currency, amount in report.received.items())
     if moved:
-        click.echo(f"on the cards: {moved}", err=err)
+        say(f"on the cards: {moved}", err=err)
     if report.counts.get(RowState.PARKED):
         say("parked: the server's record differs from the row; a person must decide", err=err)
     failed = [row for row in report.results if row.state is not RowState.ISSUED]
     for row in failed[:_MOST_SHOWN]:
-        click.echo(f"  {_explained(row)}", err=err)
+        say(f"  {_explained(row)}", err=err)
     if len(failed) > _MOST_SHOWN:
-        click.echo(f"  and {len(failed) - _MOST_SHOWN} more: --report FILE has all", err=err)
+        say(f"  and {len(failed) - _MOST_SHOWN} more: --report FILE has all", err=err)
 
 
 class _Line:
@@ -121,4 +121,4 @@ def compare(rows: Sequence[IssueRow], report: Report, ledger: Ledger) -> bool:
 def _explained(row: RowResult) -> str:
     code = "" if row.code is None else f" (code {row.code})"
     order = "" if row.state.final else f", order {row.order_no}"
-    return printable(f"{row.row_id}: {row.state.value}{code}{order} {row.message or ''}".rstrip())
+    return f"{row.row_id}: {row.state.value}{code}{order} {row.message or ''}".rstrip()

@@ -31,7 +31,8 @@ from .catalog import CARD_TYPES
 from .controls import Controls
 from .engine import Engine
 from .exchange import Exchange
-from .fault_plans import FaultPlan, Injection, RandomFaults, ScriptedFaults, load_faults
+from .fault_files import load_faults
+from .fault_plans import FaultPlan, Injection, RandomFaults, ScriptedFaults
 from .faults import FAULTS, Fault, fault
 from .injection import Injector
 from .ledger import Ledger

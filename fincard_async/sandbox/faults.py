@@ -10,6 +10,9 @@ not know whether its card was made. So a name says both, in the order in which t
 ``X-then-commit``
     The client sees X, and ``late_ms`` later the call is carried out after all.
 
+Both edges show the same, with one exception: a request that has come over HTTP cannot be refused a
+connection any more, so there ``connect-refused`` is a reset.
+
 ``FAULTS`` is the whole table; ``fault("commit-then-slow", lasts=3.0)`` is one with other numbers.
 """
 

@@ -7,16 +7,15 @@ the transport in this process by ``FAILURES``, the HTTP edge with real bytes (``
 from __future__ import annotations
 
 import gzip
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from fincard_async._sansio.codec import rewrite
 from fincard_async._sansio.envelope import MAX_BODY_BYTES, render_envelope
 from fincard_async._sansio.messages import HttpResponse, Reason, TransportFailure
 
+from .altered import another_value, huge_number, no_value, unknown_value
 from .exchange import HEADERS
 from .faults import Fault
 from .refusal import GENERIC
@@ -74,9 +73,6 @@ NOTHING: Final = HttpResponse(200, HEADERS, b"")
 """In place of the real answer of a call that was not carried out."""
 _HTML: Final = {**HEADERS, "content-type": "text/html"}
 _DEPTH: Final = 200_000
-_DIGITS: Final = b"9" * 100_000
-_NUMBER = re.compile(rb'("\w*(?:[aA]mount|total|[pP]rice|[fF]ee)":)"?-?[0-9.]+"?')
-_DATA = re.compile(rb'"data":.*\Z', re.DOTALL)
 
 
 def failure(flaw: Flaw) -> TransportFailure | None:
@@ -147,52 +143,14 @@ def _gzip(fault: Fault, real: HttpResponse) -> Shown:
     return Shown(HttpResponse(real.status, headers, gzip.compress(real.body, mtime=0)), "gzip")
 
 
-def _huge_number(fault: Fault, real: HttpResponse) -> Shown:
-    """In place of the first amount, or of the data."""
-    body, count = _NUMBER.subn(rb"\g<1>" + _DIGITS, real.body, count=1)
-    return Shown(
-        replace(real, body=body if count else _DATA.sub(b'"data":%b}' % _DIGITS, real.body))
-    )
-
-
-def _field(change: Callable[[dict[str, Any], str], None]) -> Reply:
-    """The real answer with one field of ``data``, or of each of its rows, changed."""
+def _altered(alter: Callable[[bytes, str], bytes | None]) -> Reply:
+    """The real answer with other content; None if it has nothing to alter."""
 
     def reply(fault: Fault, real: HttpResponse) -> Shown | None:
-        name = fault.field or ""
-        changed = 0
-
-        def alter(body: Any) -> Any:
-            nonlocal changed
-            for row in _rows_of(body.get("data")):
-                if name in row:
-                    change(row, name)
-                    changed += 1
-            return body
-
-        body = rewrite(real.body, alter)
-        return Shown(replace(real, body=body)) if changed else None
+        body = alter(real.body, fault.field or "")
+        return None if body is None else Shown(replace(real, body=body))
 
     return reply
-
-
-def _rows_of(data: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(data, dict):
-        yield from data.get("records", [data])
-
-
-def _another(row: dict[str, Any], name: str) -> None:
-    """Of the same form and length, so that only a comparison tells."""
-    value = str(row[name])
-    row[name] = value[:-1] + ("0" if value[-1:] != "0" else "1")
-
-
-def _unknown(row: dict[str, Any], name: str) -> None:
-    row[name] = "reviewing"
-
-
-def _missing(row: dict[str, Any], name: str) -> None:
-    del row[name]
 
 
 REPLIES: Final[Mapping[str, Reply]] = {
@@ -232,12 +190,12 @@ REPLIES: Final[Mapping[str, Reply]] = {
     "slow": _whole,
     "dribble": _flawed("dribble"),
     "oversized": _flawed("oversized"),
-    "huge-number": _huge_number,
-    "wrong-order-no": _field(_another),
-    "wrong-card-no": _field(_another),
-    "unknown-status": _field(_unknown),
-    "missing-order-no": _field(_missing),
-    "missing-card-no": _field(_missing),
-    "missing-status": _field(_missing),
+    "huge-number": _altered(huge_number),
+    "wrong-order-no": _altered(another_value),
+    "wrong-card-no": _altered(another_value),
+    "unknown-status": _altered(unknown_value),
+    "missing-order-no": _altered(no_value),
+    "missing-card-no": _altered(no_value),
+    "missing-status": _altered(no_value),
 }
 """Every reply by the name that faults use."""

@@ -1,12 +1,7 @@
 """For the tests of those who use this package: a sandbox, its faults, a scripted wire, a clock."""
 
-from fincard_async.sandbox.fault_plans import (
-    FaultPlan,
-    Injection,
-    RandomFaults,
-    ScriptedFaults,
-    load_faults,
-)
+from fincard_async.sandbox.fault_files import load_faults
+from fincard_async.sandbox.fault_plans import FaultPlan, Injection, RandomFaults, ScriptedFaults
 from fincard_async.sandbox.faults import FAULTS, Fault, fault
 
 from .client import sandbox_client, sandbox_key, sandbox_login

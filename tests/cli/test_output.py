@@ -119,4 +119,4 @@ def test_a_table_fits_its_window(
     assert len(lines) == 2
     assert all(len(line.rstrip()) <= width for line in lines)
     assert "column_0" in lines[0]
-    assert ("not shown" in err) == (width < 110)
+    assert ("columns are not" in err) == (width < 110)

@@ -36,6 +36,7 @@ def at_terminal(
     settings: Mapping[str, str],
     typed: str = "",
     columns: int = 80,
+    out: int | None = None,
 ) -> tuple[int, str]:
     """Run a command in a window of so many columns; its exit code and all it wrote there."""
     ours, theirs = pty.openpty()
@@ -43,7 +44,7 @@ def at_terminal(
     env = {**environment(settings), "TERM": "xterm-256color"}
     env.pop("COLUMNS", None)
     with subprocess.Popen(
-        command(*args), cwd=cwd, env=env, stdin=theirs, stdout=theirs, stderr=theirs
+        command(*args), cwd=cwd, env=env, stdin=theirs, stdout=out or theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         os.write(ours, typed.encode())
@@ -157,3 +158,40 @@ def test_a_question_at_a_terminal(server: Served, tmp_path: Path) -> None:
     assert (code, "nothing was sent" in text) == (1, True)
     code, _ = at_terminal(args, cwd=tmp_path, settings=server.settings, typed=f"{card_no}\n")
     assert code == 0
+
+
+def test_a_bar_does_not_swallow_the_results(server: Served, tmp_path: Path) -> None:
+    """With the bar on the screen and the rows in a file, each is where it belongs."""
+    cards = [open_card(server, tmp_path) for _ in range(3)]
+    (tmp_path / "cards").write_text("\n".join(cards), "utf-8")
+    with (tmp_path / "out").open("w") as out:
+        code, text = at_terminal(
+            ["balances", "cards"], cwd=tmp_path, settings=server.settings, out=out.fileno()
+        )
+    assert code == 0
+    rows = [json.loads(line) for line in (tmp_path / "out").read_text("utf-8").splitlines()]
+    assert {row["card_no"] for row in rows} == set(cards)
+    assert "3/3" in text
+    assert not any(card_no in text for card_no in cards)
+
+
+def test_rows_on_the_screen_have_no_bar(server: Served, tmp_path: Path) -> None:
+    """NDJSON that runs over the screen is not cut by a bar; an error is a row like any other."""
+    (tmp_path / "cards").write_text("FC404", "utf-8")
+    args = ["balances", "cards", "--json"]
+    code, text = at_terminal(args, cwd=tmp_path, settings=server.settings)
+    assert code == 1
+    assert "━" not in text
+    assert json.loads(text.splitlines()[0])["card_no"] == "FC404"
+
+
+def test_errors_stand_below_the_table(server: Served, tmp_path: Path) -> None:
+    """A narrow window hides columns, but never an error."""
+    card_no = open_card(server, tmp_path)
+    (tmp_path / "cards").write_text(f"FC404\n{card_no}\n", "utf-8")
+    code, text = at_terminal(
+        ["balances", "cards"], cwd=tmp_path, settings=server.settings, columns=40
+    )
+    assert code == 1
+    assert "FC404: NotFound: " in text
+    assert "2 cards, 50 USD, 1 failed" in text

@@ -17,6 +17,7 @@ def test_error() -> None:
     number = order["merchantOrderNo"]
     api.settle()
     api.time.pass_ms(10**9)
+    api.log_in()
     with pytest.raises(Refused, match="Duplicate order number"):
         api.order(merchantOrderNo=number)
     with pytest.raises(Refused, match="Duplicate order number"):
@@ -34,7 +35,7 @@ def test_replay() -> None:
     assert len(api.state.operations.rows) == 1
 
 
-@pytest.mark.parametrize("changes", [{"amount": 51}, {"clientRemark": "x"}])
+@pytest.mark.parametrize("changes", [{"amount": 51}, {"holderId": 124801}])
 def test_replay_of_another_request(changes: Any) -> None:
     """The number with other content is refused, and so is another operation."""
     api = Api(dedupe="replay")

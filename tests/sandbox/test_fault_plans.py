@@ -63,7 +63,7 @@ def test_unknown_fault() -> None:
         ("cards.get", "stale-query"),
         ("cards.get", "stuck-in-processing"),
         ("cards.get", "commit-then-duplicate"),
-        ("cards.list_types", "commit-then-unknown-status"),
+        ("cards.list_types", "commit-then-missing-card-no"),
         ("auth.create_session", "401-once"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +53,15 @@ def number_of(row: IssueRow, job: str = JOB) -> str:
     return order_no.derive(namespace=job, operation="cards.open", row_key=row.row_id)
 
 
+def first(*fates: Fate) -> Callable[[str, int], Fate]:
+    """These fates for the first attempts of every row, then answers."""
+
+    def fate(number: str, attempt: int) -> Fate:
+        return fates[attempt] if attempt < len(fates) else "answer"
+
+    return fate
+
+
 class Wire:
     """A transport to a sandbox that decides the fate of each card order.
 
@@ -70,6 +79,8 @@ class Wire:
         self.look_ups: list[Mapping[str, Any]] = []
         """Bodies of operation queries."""
         self.before_order: Callable[[str], object] = lambda _: None
+        self.hold: Callable[[str], Awaitable[None]] = lambda _: anyio.lowlevel.checkpoint()
+        """Awaited while an order is under way."""
         self.after_order: Callable[[], object] = lambda: None
         self.before_look_up: Callable[[], object] = lambda: None
         self.answer_look_up: Callable[[HttpResponse], HttpResponse] = lambda response: response
@@ -109,12 +120,13 @@ class Wire:
             raise TransportFailure("connect", sent=False, detail="no connection")
         self.before_order(number)
         self.orders.append(number)
-        await anyio.lowlevel.checkpoint()
+        await self.hold(number)
         if self.intercept is not None:
             return self.intercept(request)
         if fate in ("answer", "lost after", "busy after"):
             response = await self._sandbox.send(request, timeout)
             self.after_order()
+            await anyio.lowlevel.checkpoint()
             if fate == "answer":
                 return response
         if fate == "late":

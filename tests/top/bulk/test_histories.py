@@ -70,7 +70,13 @@ async def _history(
 
 def _one_after_the_other(fates: list[Fate]) -> Callable[[str, int], Fate]:
     left = iter(fates)
-    return lambda number, attempt: next(left, "answer")
+
+    def choose(number: str, attempt: int) -> Fate:
+        for fate in left:
+            return fate
+        return "answer"
+
+    return choose
 
 
 async def _after(world: World, what: str) -> None:

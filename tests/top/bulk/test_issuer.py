@@ -3,54 +3,34 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
-import anyio
-import msgspec
 import pytest
 
-from fincard_async._sansio.messages import HttpRequest, HttpResponse
-from fincard_async._sansio.secret import Secret
-from fincard_async.bulk import IssueRow, Progress, Report, RowState
-from fincard_async.bulk.driver import CONNECT_TRIES, ROUNDS
-from fincard_async.bulk.plan import DRAINED_AFTER_MS
-from fincard_async.errors import (
-    JournalError,
-    PermissionDenied,
-    Unauthenticated,
-    UsageError,
-    ValidationError,
+from fincard_async._sansio.messages import HttpResponse
+from fincard_async.bulk import (
+    IssueRow,
+    Progress,
+    RowState,
 )
-from fincard_async.sandbox import HOLDER_IDS, SHARED_ACCOUNT_ID
-from fincard_async.sandbox.catalog import PHYSICAL, SHARED
-from fincard_async.testing import reply
+from fincard_async.bulk.driver import CONNECT_TRIES, ROUNDS
+from fincard_async.sandbox import SHARED_ACCOUNT_ID
+from fincard_async.sandbox.catalog import SHARED
 
 from .kit import (
-    JOB,
     Connector,
     Fate,
     World,
+    first,
     number_of,
     rows_of,
     states,
     total,
-    world_in,
 )
 
 pytestmark = pytest.mark.anyio
 
 ROWS = rows_of(12)
-NINE_REFUSALS: list[Fate] = ["refused"] * 9
-DRAINED_SECONDS = DRAINED_AFTER_MS / 1000
-
-
-def first(*fates: Fate) -> Any:
-    """These fates for the first attempts of every row, then answers."""
-    return lambda number, attempt: fates[attempt] if attempt < len(fates) else "answer"
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
@@ -224,9 +204,15 @@ async def test_no_connection(world: World) -> None:
     assert set(states(report)) == {RowState.PLANNED, RowState.INTENT}
     assert max(result.attempts for result in report.results) == CONNECT_TRIES
     world.wire.fate = first()
-    again = await world.run(rows_of(100))
+    connect = Connector()
+    unknown: list[str] = []
+    world.wire.before_order = lambda number: (
+        None if number in connect.db.committed else unknown.append(number)
+    )
+    again = await world.run(rows_of(100), connect=connect)
     assert again.ok
     assert again.reason is None
+    assert unknown == []
     assert world.wire.look_ups == []
     world.assert_exact(rows_of(100))
 
@@ -239,438 +225,3 @@ async def test_no_connection_while_an_attempt_is_open(world: World) -> None:
     await world.wire.deliver_late()
     assert (await world.run(ROWS[:1])).ok
     world.assert_exact(ROWS[:1])
-
-
-# -- Refusals ------------------------------------------------------------------------------------
-
-
-async def test_refused(tmp_path: Path) -> None:
-    """A refusal of the only attempt is final once the server confirms that it has no such order."""
-    async with world_in(tmp_path, funds=Decimal(170)) as world:
-        report = await world.run(ROWS[:4], concurrency=1)
-        assert states(report) == {RowState.ISSUED: 3, RowState.REFUSED: 1}
-        assert (report.complete, report.ok) == (True, False)
-        refused = report.results[3]
-        assert refused.code == -1
-        assert refused.message == "the server refused: Insufficient balance"
-        assert [body["merchantOrderNo"] for body in world.wire.look_ups] == [refused.order_no]
-        world.sandbox.controls.add_funds(1000)
-        assert await world.run(ROWS[:4]) == report
-        world.assert_exact(ROWS[:3])
-
-
-async def test_refused_although_the_card_exists(world: World) -> None:
-    """A server that looks at the funds before the number cannot make an issued row refused."""
-    await world.run(ROWS)
-    world.path.unlink()
-    world.wire.fate = lambda number, attempt: "refused"
-    assert (await world.run(ROWS)).ok
-    world.assert_exact(ROWS)
-
-
-async def test_refused_in_doubt(world: World) -> None:
-    """A refusal beside an open attempt is not final: the first one may still arrive."""
-    world.wire.fate = first("late", "refused", "refused", "refused")
-    report = await world.run(ROWS)
-    assert states(report) == {RowState.UNKNOWN: 12}
-    await world.wire.deliver_late()
-    assert (await world.run(ROWS)).ok
-    world.assert_exact(ROWS)
-
-
-async def test_refused_when_nothing_can_arrive_any_more(world: World) -> None:
-    """Long after the last attempt, a look-up that finds nothing makes the next refusal final."""
-    world.wire.fate = first("lost before", *NINE_REFUSALS)
-    assert states(await world.run(ROWS)) == {RowState.UNKNOWN: 12}
-    assert states(await world.run(ROWS)) == {RowState.UNKNOWN: 12}
-    world.clock.advance(DRAINED_SECONDS)
-    report = await world.run(ROWS)
-    assert states(report) == {RowState.REFUSED: 12}
-    assert world.ledger.cards == 0
-
-
-async def test_refused_while_look_ups_fail(world: World) -> None:
-    """A refusal that cannot be confirmed leaves the row unknown, with what the server said."""
-    world.wire.fate = first("refused")
-    world.wire.answer_look_up = lambda _: reply(status=400, msg="no")
-    report = await world.run(ROWS[:1])
-    assert states(report) == {RowState.UNKNOWN: 1}
-    assert (report.results[0].code, report.results[0].attempts) == (-1, 1)
-    assert report.results[0].message == "the server refused: Insufficient balance"
-
-
-# -- Look-ups ------------------------------------------------------------------------------------
-
-
-async def test_journal_lost(world: World) -> None:
-    """Without its journal the same job finds every card of the run before, and issues none."""
-    report = await world.run(ROWS)
-    world.path.unlink()
-    again = await world.run(ROWS)
-    assert again == report
-    assert len(world.wire.orders) == 24
-    world.assert_exact(ROWS)
-
-
-async def test_journal_lost_and_rows_changed(world: World) -> None:
-    """An order under a row's number that is for another amount is nothing a program can settle."""
-    await world.run(ROWS)
-    world.path.unlink()
-    changed = [replace(ROWS[0], amount=Decimal(77)), *ROWS[1:]]
-    report = await world.run(changed)
-    assert states(report) == {RowState.PARKED: 1, RowState.ISSUED: 11}
-    assert (report.complete, report.ok) == (False, False)
-    assert report.results[0].message == "the order of this number is another one: create of 50"
-    assert await world.run(changed) == report
-    world.assert_exact(ROWS)
-
-
-async def test_a_query_that_lags(world: World) -> None:
-    """An order that the query does not show yet is found later, and never made twice."""
-    world.wire.fate = first("lost after")
-    lag = dict.fromkeys(map(number_of, ROWS), 2)
-
-    def lagging(response: HttpResponse) -> HttpResponse:
-        number = world.wire.look_ups[-1]["merchantOrderNo"]
-        lag[number] -= 1
-        return response if lag[number] < 0 else reply({"total": 0, "records": []})
-
-    world.wire.answer_look_up = lagging
-    assert (await world.run(ROWS)).ok
-    world.assert_exact(ROWS)
-
-
-def _all_orders(world: World) -> HttpResponse:
-    """The answer of a server that ignores filters."""
-    headers = world.wire.last_headers
-    body = msgspec.json.encode({"pageNum": 1, "pageSize": 100})
-    return world.sandbox.handle(HttpRequest(world.wire.last_path, headers, body))
-
-
-@pytest.mark.parametrize("kind", ["ignores the number", "leaves out rows", "fails", "is no page"])
-async def test_a_look_up_that_proves_nothing(world: World, kind: str) -> None:
-    """Where a look-up cannot be relied on, nothing is sent again, and the row stays unknown."""
-    await world.run(rows_of(1), job="other")
-    world.path.unlink()
-    world.wire.fate = first("lost after")
-    world.wire.answer_look_up = lambda _: {
-        "ignores the number": _all_orders(world),
-        "leaves out rows": reply({"total": 1, "records": []}),
-        "fails": reply(success=False, code=-1, msg="system busy"),
-        "is no page": reply([]),
-    }[kind]
-    report = await world.run(ROWS)
-    assert states(report) == {RowState.UNKNOWN: 12}
-    assert {result.attempts for result in report.results} == {1}
-    world.wire.answer_look_up = lambda response: response
-    assert (await world.run(ROWS)).ok
-    assert {world.wire.orders.count(number_of(row)) for row in ROWS} == {1}
-
-
-# -- Accepted orders -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("count", [12, 250])
-async def test_accepted_orders_are_followed(tmp_path: Path, count: int) -> None:
-    """Orders that take their time are followed to the end, and many of them by lists."""
-    async with world_in(tmp_path, latency_ms=20_000) as world:
-        report = await world.run(rows_of(count), concurrency=32)
-        assert report.ok
-        assert len(world.wire.orders) == count
-        lists = [body for body in world.wire.look_ups if "merchantOrderNo" not in body]
-        assert len(world.wire.look_ups) < count or not lists
-        assert bool(lists) is (count > 20)
-        world.assert_exact(rows_of(count))
-
-
-async def test_orders_that_fail(tmp_path: Path) -> None:
-    """An order that was accepted and then failed is a failed row, with the server's reason."""
-    async with world_in(tmp_path, latency_ms=1000) as world:
-        world.sandbox.controls.fail_next(description="The issuer declined", count=3)
-        report = await world.run(ROWS, concurrency=1)
-        assert states(report) == {RowState.FAILED: 3, RowState.ISSUED: 9}
-        assert report.results[0].message == "The issuer declined"
-        assert report.received == {"USD": total(ROWS[3:])}
-        world.assert_exact(ROWS[3:])
-
-
-@pytest.mark.parametrize("count", [3, 30])
-async def test_orders_that_are_not_final_in_time(tmp_path: Path, count: int) -> None:
-    """What is not final in the end stays accepted, and is followed by the next run."""
-    rows = rows_of(count)
-    async with world_in(tmp_path, latency_ms=None) as world:
-        report = await world.run(rows, final_timeout=60.0)
-        assert states(report) == {RowState.ACCEPTED: count}
-        assert (report.complete, report.interrupted) == (False, False)
-        assert {result.received_amount for result in report.results} == {None}
-        world.sandbox.controls.settle_now()
-        assert (await world.run(rows)).ok
-        assert len(world.wire.orders) == count
-        world.assert_exact(rows)
-
-
-async def test_accepted_orders_that_the_list_does_not_show(tmp_path: Path) -> None:
-    """Orders that are missing in the list of the newest are asked for one by one, in turns."""
-    rows = rows_of(60)
-    async with world_in(tmp_path, latency_ms=None) as world:
-        await world.run(rows, final_timeout=0)
-        world.sandbox.controls.settle_now()
-        world.wire.answer_look_up = lambda response: (
-            response
-            if "merchantOrderNo" in world.wire.look_ups[-1]
-            else reply({"total": 0, "records": []})
-        )
-        assert (await world.run(rows)).ok
-        world.wire.look_ups.clear()
-
-
-@pytest.mark.parametrize("failing", ["merchantOrderNo", "type"])
-async def test_polling_survives_errors(tmp_path: Path, failing: str) -> None:
-    """A poll that fails is tried again; nothing follows from it."""
-    rows = rows_of(3 if failing == "merchantOrderNo" else 30)
-    async with world_in(tmp_path, latency_ms=60_000) as world:
-        world.wire.answer_look_up = lambda response: (
-            reply(status=400, msg="no")
-            if failing in world.wire.look_ups[-1] and len(world.wire.look_ups) < 10
-            else response
-        )
-        assert (await world.run(rows, final_timeout=3600)).ok
-        world.assert_exact(rows)
-
-
-async def test_a_contradiction_while_polling(tmp_path: Path) -> None:
-    """An accepted order that turns out to be another one is parked."""
-    async with world_in(tmp_path, latency_ms=None) as world:
-        await world.run(ROWS[:1], final_timeout=0)
-        record = {
-            "orderNo": "1",
-            "type": "create",
-            "status": "success",
-            "merchantOrderNo": number_of(ROWS[0]),
-            "amount": 49,
-        }
-        world.wire.answer_look_up = lambda _: reply({"total": 1, "records": [record]})
-        assert states(await world.run(ROWS[:1])) == {RowState.PARKED: 1}
-
-
-# -- Ending early --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_stop(world: World) -> None:
-    """After ``stop()`` nothing new is sent, and what is in flight is answered."""
-    rows = rows_of(100)
-    sent: list[int] = []
-
-    def progress(now: Progress) -> None:
-        if now.done == 10 and not sent:
-            sent.append(len(world.wire.orders))
-            job.stop()
-
-    job = world.job(progress=progress, concurrency=4)
-    report = await job.run(rows, job=JOB)
-    assert (report.interrupted, report.reason) == (True, None)
-    assert set(states(report)) == {RowState.PLANNED, RowState.INTENT, RowState.ISSUED}
-    assert len(world.wire.orders) <= sent[0] + 4
-    assert len(world.wire.orders) == report.counts[RowState.ISSUED]
-    assert (await job.run(rows, job=JOB)).ok
-    assert world.wire.look_ups == []
-    world.assert_exact(rows)
-
-
-async def test_stop_before_the_start(world: World) -> None:
-    """A run that is asked to stop before it begins sends nothing."""
-    job = world.job()
-    job.stop()
-    report = await job.run(ROWS, job=JOB)
-    assert report.interrupted
-    assert states(report) == {RowState.PLANNED: 12}
-
-
-async def test_stop_during_a_pause(world: World) -> None:
-    """Nobody waits for the end of a pause when the run shall end."""
-    world.wire.fate = lambda number, attempt: "lost before"
-
-    def progress(now: Progress) -> None:
-        if now.counts[RowState.UNKNOWN]:
-            job.stop()
-
-    job = world.job(concurrency=1, progress=progress)
-    report = await job.run(ROWS, job=JOB)
-    assert report.interrupted
-    assert report.counts[RowState.UNKNOWN] == 1
-    assert len(world.wire.orders) == 1
-    assert world.clock.slept == []
-    job = world.job()
-    job.stop()
-    assert states(await job.run(ROWS, job=JOB)) == states(report)
-
-
-async def test_a_stop_that_comes_too_late(world: World) -> None:
-    """A run that was complete anyway was not interrupted."""
-
-    def progress(now: Progress) -> None:
-        if now.done == 12:
-            job.stop()
-
-    job = world.job(progress=progress)
-    report = await job.run(ROWS, job=JOB)
-    assert (report.ok, report.interrupted) == (True, False)
-
-
-@pytest.mark.parametrize("handed_over", range(1, 13))
-async def test_cancelled(world: World, handed_over: int) -> None:
-    """Cancelled at any order, the run ends at once, and the next one doubles and loses nothing."""
-    world.wire.fate = first("lost after")
-    with anyio.CancelScope() as scope:
-
-        def before_order(_: str) -> None:
-            if len(world.wire.orders) + 1 == handed_over:
-                scope.cancel()
-
-        world.wire.before_order = before_order
-        await world.run(ROWS, concurrency=3)
-    assert scope.cancelled_caught
-    assert len(world.wire.orders) <= handed_over + 3
-    assert (await world.run(ROWS)).ok
-    world.assert_exact(ROWS)
-
-
-@pytest.mark.parametrize("fate", ["answer", "lost after", "lost before"])
-@pytest.mark.parametrize("commits", range(10))
-async def test_a_commit_that_fails(world: World, commits: int, fate: Fate) -> None:
-    """After a commit has failed nothing is sent whose intent is not on the disk, and what the disk
-    holds is enough to go on."""
-    connect = Connector(commits_left=commits)
-    unknown: list[str] = []
-    world.wire.before_order = lambda number: (
-        None if number in connect.db.committed else unknown.append(number)
-    )
-    world.wire.fate = first(fate)
-    expected = pytest.raises(JournalError, match="disk I/O error")
-    with expected if commits < 4 else suppress(JournalError):
-        await world.run(ROWS, connect=connect, concurrency=2)
-    assert unknown == []
-    if commits == 0:
-        assert world.wire.orders == []
-    assert (await world.run(ROWS)).ok
-    world.assert_exact(ROWS)
-
-
-async def test_a_failed_commit_ends_the_sending(world: World) -> None:
-    """Once a result could not be written, rows whose intents are durable are not sent either."""
-    connect = Connector(commits_left=1)
-    with pytest.raises(JournalError, match="disk I/O error"):
-        await world.run(rows_of(500), connect=connect, concurrency=1)
-    assert len(world.wire.orders) <= 2
-    assert (await world.run(rows_of(500))).ok
-    world.assert_exact(rows_of(500))
-
-
-@pytest.mark.parametrize(
-    "status, error", [(401, Unauthenticated), (403, PermissionDenied)], ids=str
-)
-async def test_credentials_that_do_not_suffice(
-    world: World, status: int, error: type[Exception]
-) -> None:
-    """Where no row would fare better the run ends with the error, and no row is refused."""
-    world.wire.intercept = lambda _: reply(status=status, msg="no")
-    with pytest.raises(error):
-        await world.run(ROWS, concurrency=2)
-    assert len(world.wire.orders) <= 4
-    world.wire.intercept = None
-    assert (await world.run(ROWS)).ok
-    world.assert_exact(ROWS)
-
-
-@pytest.mark.parametrize("latency", [0, 1000])
-async def test_credentials_that_end_while_asking(tmp_path: Path, latency: int) -> None:
-    """A look-up or a poll without a right to ask ends the run as well."""
-    async with world_in(tmp_path, latency_ms=latency) as world:
-        world.wire.fate = first("answer" if latency else "lost after")
-        world.wire.answer_look_up = lambda _: reply(status=403, msg="no")
-        with pytest.raises(PermissionDenied):
-            await world.run(ROWS)
-        world.wire.answer_look_up = lambda response: response
-        assert (await world.run(ROWS)).ok
-        world.assert_exact(ROWS)
-
-
-async def test_an_error_that_nobody_foresaw(world: World) -> None:
-    """An error in the middle of it all ends the run after what is in flight was answered."""
-
-    def before_order(number: str) -> None:
-        if number == number_of(ROWS[5]):
-            raise ZeroDivisionError
-
-    world.wire.before_order = before_order
-    with pytest.raises(ZeroDivisionError):
-        await world.run(ROWS, concurrency=4)
-    world.wire.before_order = lambda _: None
-    assert len(world.wire.orders) == world.ledger.cards
-    assert (await world.run(ROWS)).ok
-    world.assert_exact(ROWS)
-
-
-# -- What never leaks, and what is refused -------------------------------------------------------
-
-
-async def test_no_card_number_in_the_journal(world: World) -> None:
-    """A printed card number is in no file and no report, even if the server quotes it."""
-    canary = "CANARY-531-993"
-    row = IssueRow(
-        row_id="plastic",
-        card_type_id=PHYSICAL,
-        amount=Decimal(50),
-        holder_id=HOLDER_IDS[0],
-        card_number=Secret(canary),
-    )
-    world.wire.fate = lambda number, attempt: "refused"
-    world.wire.refusal = f"the number {canary} is taken"
-    content: list[bytes] = []
-
-    def before_order(_: str) -> None:
-        content.extend(path.read_bytes() for path in world.path.parent.iterdir())
-
-    world.wire.before_order = before_order
-    report = await world.run([row])
-    before_order("")
-    assert report.results[0].message == "the server refused: the number [number] is taken"
-    assert canary not in repr(report)
-    assert b"plastic" in b"".join(content)
-    assert canary.encode() not in b"".join(content)
-
-
-async def test_settings_that_cannot_be(world: World) -> None:
-    """Wrong settings and rows are refused before a journal is made."""
-    with pytest.raises(ValidationError, match="concurrency must be at least 1"):
-        world.job(concurrency=0)
-    with pytest.raises(ValidationError, match="there are no rows"):
-        await world.run([])
-    assert list(world.path.parent.iterdir()) == []
-
-
-async def test_one_run_at_a_time(world: World) -> None:
-    """A job that is running cannot be run a second time meanwhile."""
-    job = world.job()
-    world.wire.fate = first()
-    reports: list[Report] = []
-
-    async def run() -> None:
-        reports.append(await job.run(ROWS, job=JOB))
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-        await anyio.wait_all_tasks_blocked()
-        with pytest.raises(UsageError, match="is running"):
-            await job.run(ROWS, job=JOB)
-    assert reports[0].ok
-
-
-async def test_another_input_is_refused(world: World) -> None:
-    """A journal stays with the rows that it was made for."""
-    await world.run(ROWS)
-    with pytest.raises(JournalError, match="belongs to other rows"):
-        await world.run(ROWS[1:])
-    with pytest.raises(JournalError, match="belongs to another job"):
-        await world.job().run(ROWS, job="other")

@@ -349,6 +349,26 @@ async def test_a_plan_that_was_cut_short(path: Path) -> None:
     assert mode(path) == 0o600
 
 
+async def test_a_plan_is_there_as_a_whole_or_not_at_all(path: Path) -> None:
+    """A crash while the rows are written leaves a new journal, not half of one."""
+
+    class Cut(sqlite3.Connection):
+        def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
+            if sql.startswith("INSERT INTO rows"):
+                super().executemany(sql, list(parameters)[:2])
+                raise sqlite3.OperationalError("cut short")
+            return super().executemany(sql, parameters)
+
+    def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
+        return sqlite3.connect(*args, factory=Cut, **settings)
+
+    with pytest.raises(JournalError, match="failed: cut short"):
+        async with opened(path, connect=connect):
+            pass
+    async with opened(path) as journal:
+        assert await journal.counts() == {RowState.PLANNED: 5}
+
+
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """A place where no file can be made is named."""
     with pytest.raises(JournalError, match=r"missing/cards\.journal: cannot be made: No such file"):
