@@ -15,8 +15,15 @@ import anyio
 from fincard_async._generated.models.cards import CardOperation
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._runtime.ports import Clock
+from fincard_async._sansio.options import CallOptions, RetryPolicy
 from fincard_async.client import FincardClient
-from fincard_async.errors import ApiError, ConnectFailed, DuplicateOrder, FincardError
+from fincard_async.errors import (
+    ApiError,
+    ConnectFailed,
+    DuplicateOrder,
+    FincardError,
+    OutcomeUnknown,
+)
 
 from .journal import SqliteJournal
 from .lookup import ENDS_THE_RUN, look_up
@@ -34,6 +41,8 @@ LONGEST_PAUSE: Final = 20.0
 LONGEST_ASKED_PAUSE: Final = 300.0
 """Seconds for which the server may make one row wait."""
 _ACTIVE: Final = frozenset({RowState.PLANNED, RowState.INTENT, RowState.UNKNOWN})
+_ONE_SEND: Final = CallOptions(retry=RetryPolicy(dedupe="none", settle=False))
+"""The journal counts what may have been sent: the client neither resends nor settles by itself."""
 _CUT_SHORT: Final = "an earlier run ended while this order was under way"
 
 
@@ -83,7 +92,8 @@ class Driver:
         except ENDS_THE_RUN:
             self.note(entry, advance(entry, Event.NOT_SENT))
             raise
-        except FincardError as error:
+        except FincardError as failure:
+            error = _of_this_attempt(failure)
             event = _meaning(entry, error)
             if event is None:
                 return entry, error
@@ -102,6 +112,7 @@ class Driver:
                 card_number=row.card_number,
                 account_id=row.account_id,
                 merchant_order_no=entry.order_no,
+                options=_ONE_SEND,
             )
         finally:
             self._tally.flying(-1)
@@ -160,10 +171,12 @@ class _Effort:
         self._refusal = self._error if alone and isinstance(self._error, ApiError) else None
         if not isinstance(self._error, ConnectFailed):
             return True
-        self._unsent += 1
+        asked = self._error.retry_after
+        if asked is None:  # no connection; where the server asked for a pause, there was one
+            self._unsent += 1
         if self._unsent == CONNECT_TRIES:
             self._driver.stop.ask(self._error.message)
-        return await self._pause(self._unsent)
+        return await self._pause(self._unsent, asked)
 
     async def _ask(self) -> bool:
         """Look the order up; what it means that there is none depends on the attempts."""
@@ -178,16 +191,17 @@ class _Effort:
             return True
         if self._absent:
             self._entry = driver.note(entry, advance(entry, absence(entry, driver.now())))
-        self._looked_up += 1
+        if finding.retry_after is None:  # else the server was not asked, only waited for
+            self._looked_up += 1
         if self._looked_up == ROUNDS:
             return False
         fresh_absence = self._absent and self._error is None
-        return fresh_absence or await self._pause(self._looked_up)
+        asked = None if self._error is None else self._error.retry_after
+        return fresh_absence or await self._pause(self._looked_up, finding.retry_after or asked)
 
-    async def _pause(self, times: int) -> bool:
-        asked = 0.0 if self._error is None else self._error.retry_after or 0.0
-        own = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (times - 1))
-        return await self._driver.stop.pause(max(own, min(asked, LONGEST_ASKED_PAUSE)))
+    async def _pause(self, times: int, asked: float | None) -> bool:
+        own = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(0, times - 1))
+        return await self._driver.stop.pause(max(own, min(asked or 0.0, LONGEST_ASKED_PAUSE)))
 
     def _leave(self) -> None:
         """Record what a next run must know of a row that is not at rest."""
@@ -198,6 +212,21 @@ class _Effort:
             code = None if refusal is None else refusal.code
             message = None if refusal is None else refusal.message
             self._driver.note(entry, advance(entry, Event.LOST, code=code, message=message))
+
+
+def _of_this_attempt(error: FincardError) -> FincardError:
+    """What this one attempt met.
+
+    The client remembers earlier attempts of the number and then calls no refusal final; here the
+    journal knows which of them are still open.
+    """
+    cause = error.__cause__
+    if isinstance(error, OutcomeUnknown):
+        if isinstance(cause, ConnectFailed | DuplicateOrder):
+            return cause
+        if isinstance(cause, ApiError) and cause.final:
+            return cause
+    return error
 
 
 def _meaning(entry: Entry, error: FincardError) -> Event | None:

@@ -33,6 +33,8 @@ class Finding:
     records: Sequence[OperationRecord] = ()
     unclear: str | None = None
     """Why nothing follows from this look-up."""
+    retry_after: float | None = None
+    """Seconds for which the server asked to be left alone."""
 
     @property
     def absent(self) -> bool:
@@ -47,7 +49,9 @@ async def look_up(client: FincardClient, number: str) -> Finding:
     except ENDS_THE_RUN:
         raise
     except FincardError as error:
-        return Finding(unclear=f"the look-up failed: {error.message}")
+        return Finding(
+            unclear=f"the look-up failed: {error.message}", retry_after=error.retry_after
+        )
     if any(record.merchant_order_no != number for record in page.records):
         return Finding(unclear="the look-up failed: the server ignores the order number")
     if page.total > len(page.records):

@@ -22,10 +22,11 @@ class FakeClock:
         return self._wall
 
     async def sleep(self, seconds: float) -> None:
-        """Move the clock by ``seconds`` and let other tasks run."""
+        """Let other tasks run, then move the clock to the end of the pause; pauses overlap."""
         self.slept.append(seconds)
-        self.advance(seconds)
+        end = self._monotonic + seconds
         await anyio.lowlevel.checkpoint()
+        self.advance(max(0.0, end - self._monotonic))
 
     def advance(self, seconds: float) -> None:
         """Move the clock."""

@@ -173,7 +173,7 @@ class World:
 
     async def orders(self) -> list[OperationRecord]:
         """The card orders on the server's books, read over another wire."""
-        async with sandbox_client(sandbox=self.sandbox, clock=FakeClock()) as client:
+        async with sandbox_client(sandbox=self.sandbox, clock=self.clock) as client:
             return await client.transactions.operations(type=OperationType.CREATE).collect()
 
     def assert_exact(self, rows: Iterable[IssueRow]) -> None:
@@ -196,7 +196,7 @@ async def world_in(
     settings = {"funds": Decimal(10_000_000), "latency_ms": latency_ms, **settings}
     with Sandbox(SandboxSettings(**settings), clock=clock.wall, state=state) as sandbox:
         wire = Wire(sandbox)
-        async with sandbox_client(sandbox=sandbox, transport=wire, clock=FakeClock()) as client:
+        async with sandbox_client(sandbox=sandbox, transport=wire, clock=clock) as client:
             world = World(folder, client, sandbox, wire)
             world.clock = clock
             yield world
