@@ -257,6 +257,9 @@ class FincardClient(Resources):
     def _clock(self) -> Clock:
         return self._pipeline.clock
 
+    def _settled(self, order_no: str) -> None:
+        self._pipeline.doubts.clear(order_no)
+
     def _settler(self) -> Settler:
         return Settler(self._pipeline)
 

@@ -6,6 +6,7 @@ over (``OutcomeUnknown``, a cancelled task, a crash) is settled here; an order n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +17,7 @@ from ._sansio.model import Model
 from ._sansio.money import Amount, to_money
 from ._sansio.operation import Operation
 from ._sansio.settlement import Sought, differences, proves_absence
-from .errors import FincardError, ResponseMismatch, ValidationError
+from .errors import FincardError, ResponseMismatch, UsageError, ValidationError
 
 if TYPE_CHECKING:
     from ._generated.models.transactions import OperationRecord
@@ -92,21 +93,28 @@ async def settle(
     sent = clock.wall() if sent_at is None else sent_at
     deadline = clock.monotonic() + timeout
     failure: FincardError | None = None
-    for attempt in range(10_000):
+    for attempt in itertools.count():
         began = clock.wall()
         try:
             found = await settler.look_up(operation, sought, deadline)
             failure = None
-        except FincardError as error:
-            failure = error
-        else:
             if found.record is not None:
-                return _settlement(sought, found.record)
+                settlement = _settlement(sought, found.record)
+                client._settled(order_no)
+                return settlement
             proven = proves_absence(
                 complete=found.complete, control=True, now=began, sent_at=sent, wait=settle_time
             )
             if proven and await settler.controls_hold(operation, deadline):
-                return Settlement(order_no=order_no, state="absent")
+                # One answer is no proof: a proxy may have mixed it up with another query's.
+                again = await settler.look_up(operation, sought, deadline)
+                if again.record is None and again.complete:
+                    client._settled(order_no)
+                    return Settlement(order_no=order_no, state="absent")
+        except (UsageError, ResponseMismatch):
+            raise
+        except FincardError as error:
+            failure = error
         pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
         if clock.monotonic() + pause >= deadline:
             break

@@ -16,7 +16,7 @@ import anyio
 from ._generated.models.common import OperationStatus
 from ._generated.operations import load
 from ._sansio.settlement import Sought
-from .errors import FincardError, TimedOut, ValidationError
+from .errors import FincardError, TimedOut, UsageError, ValidationError
 
 if TYPE_CHECKING:
     from ._generated.models.cards import Activation, CardOperation
@@ -50,6 +50,7 @@ async def wait_until_final(
 
     Raises:
         TimedOut: It was not final in time; ``order_no`` is on the error, and waiting may go on.
+        UsageError: The client cannot be used, such as after it was closed.
         FincardError: The last query before the end failed.
     """
     number = operation if isinstance(operation, str) else operation.merchant_order_no
@@ -81,10 +82,14 @@ class _Hub:
     waits: dict[str, _Wait] = field(default_factory=dict)
     turn: anyio.Event | None = None
     """Set at the end of the round that is under way; None if nobody polls."""
+    nap: anyio.CancelScope | None = None
+    """Around the sleep of the one who polls."""
 
     async def wait(self, number: str, deadline: float) -> OperationRecord:
         wait = self.waits.setdefault(number, _Wait(next_at=self.clock.monotonic() + _FIRST))
         wait.waiters += 1
+        if self.nap is not None:
+            self.nap.cancel()  # it may have to end sooner now
         try:
             while wait.record is None:
                 left = deadline - self.clock.monotonic()
@@ -105,26 +110,38 @@ class _Hub:
         """Sleep until the next order is due, then ask for all that are."""
         turn = self.turn = anyio.Event()
         try:
-            now = self.clock.monotonic()
-            due = min(wait.next_at for wait in self.waits.values())
-            await self.clock.sleep(max(0.0, min(due, deadline) - now))
+            await self._until_due(deadline)
             await self._poll(deadline)
         finally:
             self.turn = None
             turn.set()
+
+    async def _until_due(self, deadline: float) -> None:
+        while True:
+            due = min(wait.next_at for wait in self.waits.values())
+            pause = min(due, deadline) - self.clock.monotonic()
+            if pause <= 0:
+                return
+            try:
+                with anyio.CancelScope() as self.nap:
+                    await self.clock.sleep(pause)
+            finally:
+                self.nap = None
 
     async def _poll(self, deadline: float) -> None:
         now = self.clock.monotonic()
         due = {number: wait for number, wait in self.waits.items() if wait.next_at <= now}
         for wait in due.values():
             wait.asked += 1
-            wait.next_at = now + min(_LONGEST, _FIRST * 2.0**wait.asked)
+            wait.next_at = now + min(_LONGEST, _FIRST * 2.0 ** min(wait.asked, 10))
         try:
             if len(due) >= LIST_FROM:
                 await self._list(due, deadline)
             else:
                 for number, wait in due.items():
                     await self._ask(number, wait, deadline)
+        except UsageError:
+            raise  # the client cannot be used any more: no later query will fare better
         except FincardError as error:
             for wait in due.values():
                 wait.failure = error

@@ -2,9 +2,10 @@
 
 Ten thousand calls that meet an expired token cause one login. The first of them carries it out; the
 others wait for its end. A cancelled waiter cancels nobody else; and while somebody waits for it,
-the call that carries out the login finishes it before it lets its own cancellation through. A call that
-got a 401 drops the token it used, and only that one, so that a late 401 never throws away a token
-that is newer.
+the call that carries out the login finishes it before it lets its own cancellation through. (A bare
+``Task.cancel()`` of asyncio heeds no shield: then the next in line logs in.) A call that got a 401
+drops the token it used, and only that one, so that a late 401 never throws away a token that is
+newer.
 """
 
 from __future__ import annotations

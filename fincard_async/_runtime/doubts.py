@@ -41,6 +41,9 @@ class Doubts:
         if order_no is not None:
             self._open.pop(order_no, None)
 
+    def __contains__(self, order_no: str | None) -> bool:
+        return order_no in self._open
+
     def all(self) -> tuple[InDoubt, ...]:
         """The oldest first."""
         return tuple(self._open.values())

@@ -82,8 +82,8 @@ class Limiter:
         if self._in_flight < self._limit.value and self._delay(now) <= 0 and not self._ahead(lane):
             self._take(now)
             return
-        if now + self._delay(now) > deadline:
-            raise _too_late()
+        if now + self._delay(now, self._ahead(lane)) > deadline:
+            raise self._too_late()
         ticket = _Ticket()
         self._lanes[lane].append(ticket)
         try:
@@ -103,17 +103,18 @@ class Limiter:
             if ticket.granted:
                 return
             now = self._clock.monotonic()
-            delay = self._delay(now) if self._in_flight < self._limit.value else 0.0
+            first = self._in_flight < self._limit.value and self._first() is ticket
+            delay = self._delay(now) if first else 0.0
             if now + delay >= deadline:
-                raise _too_late()
+                raise self._too_late()
             if delay > 0:
-                # Time is all that is missing: whoever wakes first lets the best lane go.
+                # Time is all that is missing: the first in line sleeps, for all the others.
                 await self._clock.sleep(delay)
             else:
                 with anyio.move_on_after(deadline - now) as scope:
                     await ticket.wake.wait()
                 if scope.cancelled_caught and not ticket.granted:
-                    raise _too_late()
+                    raise self._too_late()
                 ticket.wake = anyio.Event() if not ticket.granted else ticket.wake
 
     def _withdraw(self, ticket: _Ticket, lane: Lane) -> None:
@@ -128,13 +129,13 @@ class Limiter:
         """Give free places to those who are next; wake the first who must wait for time."""
         now = self._clock.monotonic()
         while self._in_flight < self._limit.value:
-            line = next((line for line in self._lanes if line), None)
-            if line is None:
+            ticket = self._first()
+            if ticket is None:
                 return
             if self._delay(now) > 0:
-                line[0].wake.set()
+                ticket.wake.set()
                 return
-            ticket = line.popleft()
+            next(line for line in self._lanes if line).popleft()
             ticket.granted = True
             self._take(now)
             ticket.wake.set()
@@ -144,12 +145,23 @@ class Limiter:
         if self._rate is not None:
             self._rate.book(now)
 
-    def _delay(self, now: float) -> float:
-        rate = 0.0 if self._rate is None else self._rate.wait(now)
+    def _delay(self, now: float, ahead: int = 0) -> float:
+        rate = 0.0 if self._rate is None else self._rate.wait(now, ahead)
         return max(rate, self._paused_until - now)
 
-    def _ahead(self, lane: Lane) -> bool:
-        return any(self._lanes[: lane + 1])
+    def _too_late(self) -> ConnectFailed:
+        """No place in time; where the server asked for the pause, with what is left of it."""
+        error = not_sent("no place under the client's limits before the deadline")
+        if (left := self._paused_until - self._clock.monotonic()) > 0:
+            error.retry_after = left
+        return error
+
+    def _ahead(self, lane: Lane) -> int:
+        """How many go before a call that now joins this lane."""
+        return sum(map(len, self._lanes[: lane + 1]))
+
+    def _first(self) -> _Ticket | None:
+        return next((line[0] for line in self._lanes if line), None)
 
 
 class Permit:
@@ -172,7 +184,3 @@ class Permit:
         trace: TracebackType | None,
     ) -> None:
         self._limiter.release()
-
-
-def _too_late() -> ConnectFailed:
-    return not_sent("no place under the client's limits before the deadline")

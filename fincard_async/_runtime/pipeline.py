@@ -121,7 +121,12 @@ class Pipeline:
         if path:
             prepared = replace(prepared, path=path)
         now = self.clock.monotonic()
-        progress = _Progress(started=now, deadline=now + settings.timeout)
+        progress = _Progress(
+            started=now,
+            deadline=now + settings.timeout,
+            # An earlier call with this number that nobody settled is an open attempt of the order.
+            in_doubt=prepared.order_no in self.doubts,
+        )
         self._tell("prepared", prepared, progress)
         while True:
             progress.attempts += 1

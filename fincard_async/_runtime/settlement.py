@@ -6,17 +6,19 @@ and by ``fincard_async.settle`` afterwards, also in another process. It only rea
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._generated.operations import load
+from fincard_async._generated.wire import PAGE_SIZE_MAX
 from fincard_async._sansio.model import Model, PageData
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.options import CallOptions, Lane
 from fincard_async._sansio.order_no import NUMBER_BYTES, mint
-from fincard_async._sansio.settlement import Sought, adopt, differences, find, ignores_filter
+from fincard_async._sansio.settlement import Sought, adopt, differences, find
 from fincard_async.errors import FincardError, ResponseMismatch
 
 from .pipeline import Pipeline
@@ -76,7 +78,9 @@ class Settler:
         self, operation: Operation[Model, object], sought: Sought, deadline: float
     ) -> OperationRecord | None:
         clock = self._pipeline.clock
-        for attempt in range(10_000):
+        for attempt in itertools.count():
+            if clock.monotonic() >= deadline:
+                break
             try:
                 found = (await self.look_up(operation, sought, deadline)).record
             except FincardError:
@@ -93,14 +97,20 @@ class Settler:
         self, operation: Operation[Model, object], sought: Sought, deadline: float
     ) -> LookUp:
         """Ask once for an order, page by page where the server ignores the filter."""
-        seen = 0
+        seen, before = 0, list[OperationRecord]()
         for number in range(1, MOST_PAGES + 1):
             page = await self._page(operation, sought.order_no, number, deadline)
             if (record := find(sought, page.records)) is not None:
                 return LookUp(record, complete=True)
             seen += len(page.records)
-            if not page.records or not ignores_filter(sought, page.records) or seen >= page.total:
+            if page.records and page.records == before:
+                break  # the same page again: the rest was never shown
+            # ``total`` is advisory: a full page is never the last, whatever it says.
+            if len(page.records) < PAGE_SIZE_MAX and seen >= page.total:
                 return LookUp(None, complete=True)
+            if not page.records:
+                break
+            before = page.records
         return LookUp(None, complete=False)
 
     async def controls_hold(self, operation: Operation[Model, object], deadline: float) -> bool:
@@ -137,7 +147,7 @@ class Settler:
         request = query.input(
             **{
                 query.paging.page: number,
-                query.paging.size: query.paging.max_size,
+                query.paging.size: PAGE_SIZE_MAX,
                 operation.order_number.name: order_no,
             }
         )

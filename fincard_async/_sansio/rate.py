@@ -13,9 +13,10 @@ class RateLimit:
         self._slack = (burst - 1) * self._interval
         self._next = float("-inf")
 
-    def wait(self, now: float) -> float:
-        """Seconds that a call arriving now would wait; books nothing."""
-        return max(0.0, self._next - self._slack - now)
+    def wait(self, now: float, ahead: int = 0) -> float:
+        """Seconds that a call arriving now would wait behind ``ahead`` others; books nothing."""
+        following = max(self._next, now) + ahead * self._interval if ahead else self._next
+        return max(0.0, following - self._slack - now)
 
     def book(self, now: float) -> float:
         """Take the next place and return the seconds until it."""

@@ -71,11 +71,6 @@ def differences(sought: Sought, record: OrderRecord) -> tuple[str, ...]:
     )
 
 
-def ignores_filter(sought: Sought, records: Iterable[OrderRecord]) -> bool:
-    """True if the server returned rows of other orders: it must then be paged through."""
-    return any(record.merchant_order_no != sought.order_no for record in records)
-
-
 def proves_absence(
     *, complete: bool, control: bool, now: float, sent_at: float, wait: float
 ) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from fincard_async import BearerToken, FincardClient, SessionLogin
 from fincard_async._generated.wire import REFUSALS
 from fincard_async._runtime.auth import Authorization
@@ -39,6 +41,34 @@ class Dice:
     def fraction(self) -> float:
         """One half."""
         return 0.5
+
+
+class HandClock(FakeClock):
+    """A clock that only the test moves: who sleeps, sleeps until ``advance`` reaches the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sleepers: list[tuple[float, anyio.Event]] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for the test."""
+        self.slept.append(seconds)
+        awake = anyio.Event()
+        self._sleepers.append((self.monotonic() + seconds, awake))
+        await awake.wait()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock, and wake those whose time has come."""
+        super().advance(seconds)
+        for due, awake in self._sleepers:
+            if due <= self.monotonic():
+                awake.set()
+        self._sleepers = [item for item in self._sleepers if not item[1].is_set()]
+
+    @property
+    def sleeping(self) -> int:
+        """How many sleep, or were cancelled in their sleep."""
+        return len(self._sleepers)
 
 
 @dataclass

@@ -297,7 +297,7 @@ class Logins:
 
 
 async def test_a_cancelled_login_cancels_nobody_else() -> None:
-    """The call that logs in ends the login first, since others wait for it; then it is cancelled."""
+    """The call that logs in ends the login for those who wait; then it is cancelled."""
     clock = FakeClock()
     logins = Logins(clock)
     token = LoginToken(logins, clock)

@@ -55,3 +55,18 @@ def test_limits_that_would_stop_everything(rate: float, burst: int) -> None:
     """A rate of nothing is a mistake."""
     with pytest.raises(ValueError, match="must be positive"):
         RateLimit(rate, burst)
+
+
+@given(rates, bursts, gaps, st.integers(0, 30))
+def test_a_wait_behind_others_is_foretold(
+    rate: float, burst: int, waits: list[float], ahead: int
+) -> None:
+    """Asked in advance, the wait is the one that comes once those ahead have gone."""
+    limit, now = RateLimit(rate, burst), 0.0
+    for gap in waits:
+        now += gap
+        limit.book(now)
+    foretold = limit.wait(now, ahead)
+    for _ in range(ahead):
+        limit.book(now)
+    assert limit.wait(now) == pytest.approx(foretold, abs=1e-6)

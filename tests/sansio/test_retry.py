@@ -109,7 +109,7 @@ def test_without_dedupe_nothing_that_may_be_carried_out_is_sent_again() -> None:
 
 
 def test_what_stays_open() -> None:
-    """An attempt is closed by proof alone: not sent, a complete 401, a final refusal, a duplicate."""
+    """Proof alone closes an attempt: not sent, a complete 401, a refusal, a duplicate."""
     closed = {
         Failure.NOT_SENT,
         Failure.HOPELESS,
