@@ -1,0 +1,1 @@
+"""Faults and load: many cases, run by ``nox -s faults``."""
