@@ -59,7 +59,11 @@ I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 
 LEAST_LEFT = 0.25
-"""Seconds; a retry that would have less time than this is not worth its place on the wire."""
+"""Seconds; an attempt that would have less time than this is not worth its place on the wire.
+
+Without it, calls that waited to the end of their time are sent only to be given up: in an overload
+every place is taken by them, nobody is answered, and a mutation ends unknown for nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +164,7 @@ class Pipeline:
                 header = await self._authorize(progress)
                 headers = {**headers, CONTEXT_HEADERS["authorization"]: header}
             remaining = progress.deadline - self.clock.monotonic()
-            if remaining <= 0:
+            if remaining < min(LEAST_LEFT, settings.timeout / 2) or remaining <= 0:
                 raise not_sent("the deadline passed before the request was sent")
             if mutates:
                 self.doubts.add(prepared.order_no, prepared.operation.name)
