@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SETTLE_TIME = 900.0
 """Seconds for which a request may still be on its way, and a query behind, after it was sent."""
+_LAST_LOOK = 1.0
+"""Seconds kept for the last look before the timeout."""
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 State = Literal["success", "fail", "pending", "absent", "unknown"]
@@ -115,10 +117,10 @@ async def settle(
             raise
         except FincardError as error:
             failure = error
-        pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
-        if clock.monotonic() + pause >= deadline:
+        left = deadline - clock.monotonic() - _LAST_LOOK
+        if left <= 0:
             break
-        await clock.sleep(pause)
+        await clock.sleep(min(left, _PAUSES[min(attempt, len(_PAUSES) - 1)]))
     if failure is not None:
         raise failure
     return Settlement(order_no=order_no, state="unknown")
