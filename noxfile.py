@@ -56,6 +56,7 @@ nox.options.sessions = [
     "tests-3.12(extras='all')",
     "tests-3.13(extras='all')",
     "coverage",
+    "faults",
     "build",
 ]
 
@@ -132,8 +133,8 @@ def tests(session: nox.Session, extras: str) -> None:
     Slow tests run once, on the oldest Python with everything installed.
     """
     install(session, f"tests-{extras}")
-    selected = [] if (session.python, extras) == ("3.11", "all") else ["-m", "not slow"]
-    _pytest(session, *selected)
+    once = (session.python, extras) == ("3.11", "all")
+    _pytest(session, "-m", "not faults" if once else "not slow and not faults")
 
 
 @nox.session
@@ -141,8 +142,22 @@ def coverage(session: nox.Session) -> None:
     """Branch coverage of the hand-written code; prints the figure and fails under 95 %."""
     install(session, "tests-all")
     session.run("coverage", "erase")
-    _pytest(session, "-m", "not slow", "--cov", "--cov-report=")
+    _pytest(session, "-m", "not slow and not faults", "--cov", "--cov-report=")
     session.run("coverage", "report", "--fail-under=95")
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Money is never lost and never doubled: every fault, thousands of seeds, overload."""
+    install(session, "tests-all")
+    _pytest(session, "-m", "faults")
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Plant seeded bugs one by one; each must be caught. With ``-- words`` only those."""
+    install(session, "tests-all")
+    session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
 def _pytest(session: nox.Session, *args: str) -> None:

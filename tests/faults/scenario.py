@@ -17,6 +17,7 @@ import anyio
 
 from fincard_async import FincardClient, Limits, RetryPolicy
 from fincard_async._sansio.messages import HttpRequest, HttpResponse
+from fincard_async._sansio.options import Dedupe
 from fincard_async.errors import FincardError
 from fincard_async.sandbox import Sandbox, SandboxSettings, SandboxTransport
 from fincard_async.testing import FAULTS, Fault, RandomFaults, sandbox_client
@@ -38,7 +39,7 @@ LEFT_OUT: Final = frozenset(
         *(name for name in FAULTS if "nesting-bomb" in name),
     }
 )
-MODES: Final = ("error", "error", "error", "replay", "none")
+MODES: Final[tuple[Dedupe, ...]] = ("error", "error", "error", "replay", "none")
 
 
 @dataclass

@@ -62,7 +62,7 @@ class Server:
     async def work(self) -> None:
         """Serve the line, a hundred times a second."""
         for tick in range(END * 100):
-            await asyncio.sleep(max(0.0, tick / 100 - asyncio.get_running_loop().time()))
+            await anyio.sleep(max(0.0, tick / 100 - asyncio.get_running_loop().time()))
             if not DOWN <= tick / 100 < UP:
                 for _ in range(min(CAPACITY // 100, len(self.line))):
                     self.line.popleft().set_result(None)
@@ -122,7 +122,7 @@ def outage(make: Callable[[Server], Callable[[], Awaitable[object]]]) -> Outcome
             group.start_soon(server.work)
             for number in range(OFFERED * (END - 1)):
                 at = number / OFFERED
-                await asyncio.sleep(at - asyncio.get_running_loop().time())
+                await anyio.sleep(at - asyncio.get_running_loop().time())
                 group.start_soon(caller, int(at))
         return outcome
 
@@ -155,7 +155,7 @@ def naive(server: Server) -> Callable[[], Awaitable[object]]:
             except TransportFailure:
                 if attempt == 2:
                     raise
-                await asyncio.sleep(random.random() * 0.05 * 2**attempt)
+                await anyio.sleep(random.random() * 0.05 * 2**attempt)
         raise AssertionError
 
     return call

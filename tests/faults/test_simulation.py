@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -22,7 +23,7 @@ ONE = os.environ.get("FINCARD_SEED")
 
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_seeds(block: int, record_property: pytest.RecordProperty) -> None:
+def test_seeds(block: int, record_property: Callable[[str, object], None]) -> None:
     """Whatever goes wrong, the client's words agree with the books, and in the end all is known."""
     ends: Counter[str] = Counter()
     faults: Counter[str] = Counter()

@@ -47,7 +47,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """The clock of a client on such a loop, by default the running one; the sandbox takes ``wall``."""
+    """A clock on such a loop, by default the running one; a sandbox takes ``wall``."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop

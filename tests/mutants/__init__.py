@@ -1,0 +1,1 @@
+"""Seeded bugs, and the tests that must notice them: ``nox -s mutants``."""

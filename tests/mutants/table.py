@@ -1,0 +1,263 @@
+"""Bugs that cost money, each as one change of text, with the tests that must fail on it.
+
+A line whose old text is gone is an error: either the bug has become impossible, and the line goes,
+or the code has moved, and the line follows it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One bug."""
+
+    name: str
+    file: str
+    """Inside ``fincard_async``."""
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    """Inside ``tests``; at least one must fail."""
+
+
+DAYS: Final = "faults/test_simulation.py::test_seeds[0]"
+MODEL: Final = "faults/test_model.py"
+OVERLOAD: Final = "faults/test_overload.py::test_an_outage_is_not_made_worse"
+CAUSES: Final = "faults/test_causes.py"
+PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
+
+_RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
+_LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
+_SLEEP = "                await self.clock.sleep(delay)\n"
+_AGAIN = "                prepared = replace(prepared, body="
+
+MUTANTS: Final = (
+    Mutant(
+        "fresh order number on retry",
+        _RUN,
+        _SLEEP,
+        _SLEEP
+        + _AGAIN
+        + 'prepared.body.replace((prepared.order_no or "~").encode(), mint('
+        + "self.entropy.token_bytes(NUMBER_BYTES)).encode()))\n",
+        (DAYS,),
+    ),
+    Mutant(
+        "other bytes on retry",
+        _RUN,
+        _SLEEP,
+        _SLEEP + _AGAIN + 'prepared.body + b" ")\n',
+        (PIPELINE,),
+    ),
+    Mutant(
+        "a lost connection is a failure",
+        _OUTCOME,
+        "isinstance(error, UsageError | ConnectFailed)",
+        "isinstance(error, UsageError | ConnectFailed | ConnectionLost)",
+        ("sansio/test_outcome.py",),
+    ),
+    Mutant(
+        "5xx is a failure",
+        _OUTCOME,
+        "return error.final or",
+        "return error.final or (error.status or 0) >= 500 or",
+        ("sansio/test_outcome.py",),
+    ),
+    Mutant(
+        "a broken connection counts as never sent",
+        _OUTCOME,
+        "    if not failure.sent:\n",
+        '    if not failure.sent or failure.reason == "lost":\n',
+        (DAYS,),
+    ),
+    Mutant(
+        "a redirect is followed",
+        "_transports/session.py",
+        "allow_redirects=False",
+        "allow_redirects=True",
+        ("transport",),
+    ),
+    Mutant(
+        "what nobody understands is sent again",
+        _RETRY,
+        "        case _:\n            return Failure.DOUBTFUL",
+        "        case _:\n            return Failure.LOST",
+        ("sansio/test_retry.py", PIPELINE),
+    ),
+    Mutant(
+        "no echo check",
+        "_sansio/responses.py",
+        "    _check_echo(operation, request, result)\n",
+        "",
+        (DAYS, "sansio/test_responses.py"),
+    ),
+    Mutant(
+        "401 is a failure",
+        _RETRY,
+        _LOGIN_ROW,
+        _LOGIN_ROW.replace("_LOGIN", "_RAISE"),
+        (PIPELINE, AUTH),
+    ),
+    Mutant(
+        "a second 401 is sent again",
+        _RUN,
+        "if self.auth is None or progress.token_was_refused:",
+        "if self.auth is None:",
+        (AUTH,),
+    ),
+    Mutant(
+        "a late 401 drops the new token",
+        "_runtime/auth.py",
+        "        if header == self._header:\n",
+        "        if True:\n",
+        (AUTH,),
+    ),
+    Mutant(
+        "every waiter logs in",
+        "_runtime/auth.py",
+        "            if self._flight is not None:\n",
+        "            if False:\n",
+        (AUTH,),
+    ),
+    Mutant(
+        "the login has no shield",
+        "_runtime/auth.py",
+        "        self.scope.shield = True\n",
+        "",
+        (AUTH,),
+    ),
+    Mutant(
+        "a refusal is final while an attempt is open",
+        _OUTCOME,
+        "(_is_settled(error) and not in_doubt)",
+        "_is_settled(error)",
+        (MODEL, DAYS),
+    ),
+    Mutant(
+        "an attempt that may arrive is forgotten",
+        _RUN,
+        "            progress.in_doubt = True\n",
+        "            pass\n",
+        (DAYS,),
+    ),
+    Mutant(
+        "resent although the server has no memory",
+        _RETRY,
+        "Failure.LOST: (_SOON, _SOON, _SOON, _SOON, _RAISE)",
+        "Failure.LOST: (_SOON, _SOON, _SOON, _SOON, _SOON)",
+        (MODEL, DAYS),
+    ),
+    Mutant(
+        "a certificate is tried again",
+        _OUTCOME,
+        'passing=failure.reason != "certificate"',
+        "passing=True",
+        (PIPELINE,),
+    ),
+    Mutant(
+        "an unknown outcome is a success",
+        "_runtime/settlement.py",
+        "        if record is None:\n            raise error\n",
+        "        if record is None:\n            return None\n",
+        (DAYS,),
+    ),
+    Mutant(
+        "adopted with another amount",
+        "_sansio/settlement.py",
+        '        ("amount", sought.amount, record.amount),\n',
+        "",
+        ("sansio/test_settlement.py",),
+    ),
+    Mutant(
+        "any row is the right one",
+        "_sansio/settlement.py",
+        "        if record.merchant_order_no == sought.order_no:\n",
+        "        if True:\n",
+        (DAYS, "sansio/test_settlement.py"),
+    ),
+    Mutant(
+        "no positive control",
+        "_runtime/settlement.py",
+        "return positive.record is not None and negative.record is None",
+        "return negative.record is None",
+        (CAUSES,),
+    ),
+    Mutant(
+        "absent before the settle time",
+        "_sansio/settlement.py",
+        "complete and control and now >= sent_at + wait",
+        "complete and control",
+        (MODEL, CAUSES),
+    ),
+    Mutant(
+        "one look is proof of absence",
+        "settle.py",
+        "if again.record is None and again.complete:",
+        "if True:",
+        (CAUSES,),
+    ),
+    Mutant(
+        "an unfinished look is proof of absence",
+        "_sansio/settlement.py",
+        "return complete and control and",
+        "return control and",
+        ("sansio/test_settlement.py",),
+    ),
+    Mutant(
+        "settlement outlives the deadline",
+        "_runtime/caller.py",
+        "            deadline = started + settings.timeout\n",
+        "            deadline = self._pipeline.clock.monotonic() + settings.timeout\n",
+        (CAUSES,),
+    ),
+    Mutant(
+        "the retry budget is ignored",
+        _RUN,
+        "        if not self.budget.pay(COST[step]):\n",
+        "        if False:\n",
+        (CAUSES,),
+    ),
+    Mutant(
+        "Retry-After is undercut",
+        _RETRY,
+        "    return max(jitter * ceiling, 0.0 if hint is None else hint * (1.0 + jitter / 10))\n",
+        "    return jitter * ceiling\n",
+        ("sansio/test_retry.py",),
+    ),
+    Mutant(
+        "only the call that was told pauses",
+        _RUN,
+        "                self.limiter.pause(error.retry_after)\n",
+        "                pass\n",
+        (CAUSES,),
+    ),
+    Mutant(
+        "trouble lowers no limit",
+        "_runtime/limiter.py",
+        "        self._limit.trouble(self._clock.monotonic())\n",
+        "        pass\n",
+        (OVERLOAD,),
+    ),
+    Mutant(
+        "calls without time are sent",
+        _RUN,
+        "remaining < min(LEAST_LEFT, settings.timeout / 2) or remaining <= 0",
+        "remaining <= 0",
+        (OVERLOAD,),
+    ),
+    Mutant(
+        "a cancelled call keeps its place",
+        "_runtime/limiter.py",
+        "        if ticket.granted:\n            self.release()\n",
+        "        if ticket.granted:\n            pass\n",
+        (LIMITER,),
+    ),
+    Mutant(
+        "an unknown outcome is no doubt",
+        _RUN,
+        "        if not isinstance(final, OutcomeUnknown):\n",
+        "        if True:\n",
+        (CAUSES,),
+    ),
+)
