@@ -95,7 +95,8 @@ async def settle(
     sent = clock.wall() if sent_at is None else sent_at
     deadline = clock.monotonic() + timeout
     failure: FincardError | None = None
-    for attempt in itertools.count():
+    pauses = itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1]))
+    while True:
         began = clock.wall()
         try:
             found = await settler.look_up(operation, sought, deadline)
@@ -120,7 +121,7 @@ async def settle(
         left = deadline - clock.monotonic() - _LAST_LOOK
         if left <= 0:
             break
-        await clock.sleep(min(left, _PAUSES[min(attempt, len(_PAUSES) - 1)]))
+        await clock.sleep(min(left, next(pauses)))
     if failure is not None:
         raise failure
     return Settlement(order_no=order_no, state="unknown")

@@ -78,16 +78,15 @@ class Settler:
         self, operation: Operation[Model, object], sought: Sought, deadline: float
     ) -> OperationRecord | None:
         clock = self._pipeline.clock
-        for attempt in itertools.count():
-            if clock.monotonic() >= deadline:
-                break
+        pauses = itertools.chain(PAUSES, itertools.repeat(PAUSES[-1]))
+        while clock.monotonic() < deadline:
             try:
                 found = (await self.look_up(operation, sought, deadline)).record
             except FincardError:
                 found = None  # the original error is the one that matters, and it is raised
             if found is not None:
                 return found
-            pause = PAUSES[min(attempt, len(PAUSES) - 1)]
+            pause = next(pauses)
             if clock.monotonic() + pause >= deadline:
                 break
             await clock.sleep(pause)

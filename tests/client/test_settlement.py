@@ -133,6 +133,19 @@ async def test_what_lands_later_is_found_later() -> None:
         assert here.client.in_doubt() == ()
 
 
+async def test_a_call_without_time_left_is_not_looked_up() -> None:
+    """The deadline is the call's own: when an attempt took it all, nothing more is sent."""
+    async with world(("cards.deposit", None, "commit-then-hang")) as here:
+        card = await here.card()
+        here.wire.requests.clear()
+        began = here.clock.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            await here.client.cards.deposit(card, amount="10", options=CallOptions(timeout=15.0))
+        assert here.clock.monotonic() - began == 15.0
+        assert len(here.wire.requests) == 1
+        assert len(here.client.in_doubt()) == 1
+
+
 async def test_what_never_lands_stays_unknown() -> None:
     """Absence proves nothing within the deadline; the call ends there and names its number."""
     async with world(("cards.open", 1, "drop-before-commit"), retry=SEND_ONCE) as here:

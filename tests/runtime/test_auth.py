@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from fincard_async import BearerToken, PasswordLogin, RetryPolicy, SessionLogin, errors
+from fincard_async import BearerToken, Limits, PasswordLogin, RetryPolicy, SessionLogin, errors
 from fincard_async._runtime.auth import LoginToken
 from fincard_async._sansio.codec import encode
 from fincard_async._sansio.messages import HttpResponse
@@ -272,6 +273,100 @@ async def test_closing_is_told_by_the_login_too() -> None:
     client = client_of(None, transport=Closed())
     with pytest.raises(errors.ClientClosed):
         await client.cards.freeze("C1")
+
+
+@pytest.mark.parametrize("count", [1_000, 10_000])
+@pytest.mark.parametrize("how", ["by the clock", "by the server"])
+async def test_an_expired_token_is_one_login(count: int, how: str) -> None:
+    """However many calls are under way when the token ends, one of them logs in."""
+    valid = {"Bearer token-1"}
+    server = _server(call=lambda header: reply([]) if header in valid else NO)
+    clock = FakeClock()
+    client = client_of(server, clock, limits=Limits(max_concurrency=count), timeout=600.0)
+    assert await _read(client) == "done"
+    if how == "by the clock":
+        clock.advance(3301)
+    valid = {"Bearer token-2"}
+    results: list[str] = []
+
+    async def call() -> None:
+        results.append(await _read(client))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(count):
+            group.start_soon(call)
+    assert results == ["done"] * count
+    assert server.logins == 2
+
+
+async def test_a_crowd_with_a_cancelled_half_is_one_login() -> None:
+    """500 of 1,000 waiters leave while the login is under way; the rest get its token."""
+    clock = FakeClock()
+    logins = Logins(clock)
+    token = LoginToken(logins, clock)
+    headers: list[str] = []
+
+    async def ask() -> None:
+        headers.append(await token.header(clock.monotonic() + 60))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await logins.started.wait()
+        async with anyio.create_task_group() as leaving:
+            for number in range(1000):
+                (leaving if number % 2 else group).start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            leaving.cancel_scope.cancel()
+        logins.go.set()
+    assert headers == ["Bearer t1"] * 501
+    assert logins.count == 1
+
+
+async def test_a_cancelled_login_that_nobody_waits_for_ends() -> None:
+    """A shield for nobody would only hold up the cancel; the next call logs in by itself."""
+    clock = FakeClock()
+    logins = Logins(clock)
+    token = LoginToken(logins, clock)
+    async with anyio.create_task_group() as group:
+        group.start_soon(token.header, clock.monotonic() + 60)
+        await logins.started.wait()
+        async with anyio.create_task_group() as waiters:
+            waiters.start_soon(token.header, clock.monotonic() + 60)
+            await anyio.wait_all_tasks_blocked()
+            waiters.cancel_scope.cancel()
+        group.cancel_scope.cancel()
+    logins.go.set()
+    assert await token.header(clock.monotonic() + 60) == "Bearer t2"
+
+
+async def test_a_bare_cancel_of_a_task_cancels_nobody_else(anyio_backend_name: str) -> None:
+    """``Task.cancel()`` heeds no shield: the next in line logs in, for all the others."""
+    if anyio_backend_name != "asyncio":
+        pytest.skip("trio has no bare tasks")
+    clock = FakeClock()
+    logins = Logins(clock)
+    token = LoginToken(logins, clock)
+    leader = asyncio.create_task(token.header(clock.monotonic() + 60))
+    await logins.started.wait()
+    others = [asyncio.create_task(token.header(clock.monotonic() + 60)) for _ in range(5)]
+    await anyio.wait_all_tasks_blocked()
+    leader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leader
+    logins.go.set()
+    assert await asyncio.gather(*others) == ["Bearer t2"] * 5
+    assert logins.count == 2
+
+
+async def test_a_failing_login_is_not_hammered() -> None:
+    """Ten calls a second for ten seconds against a refused password are ten logins."""
+    server = _server(login=lambda number: NO)
+    clock = FakeClock()
+    client = client_of(server, clock)
+    for _ in range(100):
+        assert await _read(client) == "Unauthenticated"
+        clock.advance(0.1)
+    assert server.logins <= 11
 
 
 class Logins:

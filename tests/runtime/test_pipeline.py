@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import typing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fincard_async import errors
-from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason
+from fincard_async._generated.wire import REFUSALS
+from fincard_async._runtime.doubts import MOST, Doubts
+from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
 from fincard_async._sansio.operation import Operation
-from fincard_async._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
+from fincard_async._sansio.options import (
+    NO_RETRY,
+    CallOptions,
+    Dedupe,
+    Limits,
+    RequestContext,
+    RetryPolicy,
+)
+from fincard_async._sansio.outcome import from_failure
+from fincard_async._sansio.responses import interpret
+from fincard_async._sansio.retry import Failure, classify
 from fincard_async.errors import (
     ConnectFailed,
     ConnectionLost,
@@ -22,7 +35,7 @@ from fincard_async.errors import (
     ValidationError,
 )
 from fincard_async.testing import FakeClock, reply
-from tests.sansio.samples import READ, WRITE, Answer, Ask
+from tests.sansio.samples import ASKED, READ, WRITE, Answer, Ask
 
 from .rig import ASK, DONE, LOST, UNSENT, Rig, failure
 
@@ -32,6 +45,20 @@ FIRST_NUMBER = "A" * 31 + "B"
 ONCE = RetryPolicy(dedupe="none")
 """What may have been sent is never sent again."""
 REASONS = typing.get_args(Reason)
+
+PASSING = {Failure.LOST, Failure.SERVER, Failure.THROTTLED}
+
+
+def _met(step: Any) -> FincardError:
+    """The error that an attempt with this answer ends in."""
+    if isinstance(step, TransportFailure):
+        return from_failure(step)
+    try:
+        interpret(WRITE, ASKED, step, REFUSALS)
+    except FincardError as error:
+        return error
+    raise AssertionError("the step is a success")
+
 
 HIDES_THE_OUTCOME: list[Any] = [
     *(failure(reason, sent=True) for reason in REASONS),
@@ -56,6 +83,8 @@ HIDES_THE_OUTCOME: list[Any] = [
     HttpResponse(404, {}, b"<html>"),
     HttpResponse(204, {}, b""),
 ]
+RESENT = [step for step in HIDES_THE_OUTCOME if classify(_met(step)) in PASSING]
+"""What passes, so that another attempt may fare better."""
 REFUSES_FOR_GOOD: list[tuple[HttpResponse, type[FincardError]]] = [
     (reply(success=False, code=-1, msg="Insufficient balance"), errors.InsufficientFunds),
     (reply(success=False, code=-1, msg="card not found"), errors.NotFound),
@@ -345,3 +374,211 @@ async def test_an_error_of_a_call_does_not_show_its_request() -> None:
         await rig.pipeline.run(WRITE, Ask(card_no="canary-card"), None)
     shown = f"{caught.value!r} {caught.value} {caught.value.__cause__!r} {rig.events!r}"
     assert "canary" not in shown
+
+
+@pytest.mark.parametrize("dedupe", ["error", "replay"])
+@pytest.mark.parametrize("step", RESENT)
+async def test_what_may_be_repeated_is_sent_again(step: Any, dedupe: Dedupe) -> None:
+    """Where the server knows a repeated number: the same bytes, up to three times, then unknown."""
+    rig = Rig([step] * 3, retry=RetryPolicy(dedupe=dedupe))
+    error = await _fails(rig, WRITE)
+    assert type(error) is OutcomeUnknown
+    assert error.attempts == len(rig.wire.requests) == 3
+    assert len({request.body for request in rig.wire.requests}) == 1
+    assert rig.dice.minted == 1
+    rig = Rig([step, DONE], retry=RetryPolicy(dedupe=dedupe))
+    assert await rig.pipeline.run(WRITE, ASK, None) == Answer(card_no="C1")
+    assert rig.doubts.all() == ()
+
+
+@pytest.mark.parametrize("dedupe", ["error", "replay", "none"])
+@pytest.mark.parametrize("step", [step for step in HIDES_THE_OUTCOME if step not in RESENT])
+async def test_an_answer_that_proves_nothing_is_not_repeated(step: Any, dedupe: Dedupe) -> None:
+    """It would be the same again, and the order may have been carried out."""
+    rig = Rig([step], retry=RetryPolicy(dedupe=dedupe))
+    assert type(await _fails(rig, WRITE)) is OutcomeUnknown
+    assert len(rig.wire.requests) == 1
+
+
+@pytest.mark.parametrize("last", [step for step, _ in REFUSES_FOR_GOOD] + [UNSENT])
+async def test_no_refusal_is_final_after_a_lost_attempt(last: Any) -> None:
+    """The first attempt may have been carried out, or may still be: the refusal proves nothing."""
+    rig = Rig([LOST, last, last])
+    error = await _fails(rig, WRITE)
+    assert type(error) is OutcomeUnknown
+    assert error.maybe_applied
+    assert [doubt.order_no for doubt in rig.doubts.all()] == [FIRST_NUMBER]
+
+
+@pytest.mark.parametrize("last", [step for step, _ in REFUSES_FOR_GOOD])
+async def test_a_refusal_after_unsent_attempts_is_final(last: HttpResponse) -> None:
+    """An attempt that was never sent cannot land."""
+    error = await _fails(Rig([UNSENT, last]), WRITE)
+    assert type(error) is not OutcomeUnknown
+
+
+async def test_a_401_closes_its_attempt() -> None:
+    """A complete 401 was not carried out, so a refusal of the next attempt is final."""
+    refusal = reply(success=False, code=-1, msg="Insufficient balance")
+    rig = Rig([reply(status=401, code=401), refusal], auth=Tokens())
+    assert type(await _fails(rig, WRITE)) is errors.InsufficientFunds
+
+
+async def test_a_401_after_a_lost_attempt_leaves_it_open() -> None:
+    """It says nothing about the attempt before."""
+    no = reply(status=401, code=401)
+    rig = Rig([LOST, no, no], auth=Tokens())
+    error = await _fails(rig, WRITE)
+    assert type(error) is OutcomeUnknown
+    assert error.attempts == 3
+
+
+async def test_a_login_that_fails_after_a_lost_attempt_leaves_it_open() -> None:
+    """The second attempt was never sent, and the first one is still unknown."""
+    rig = Rig([LOST], auth=Tokens(fails_at=2))
+    error = await _fails(rig, WRITE)
+    assert type(error) is OutcomeUnknown
+    assert len(rig.wire.requests) == 1
+
+
+class Tokens:
+    """An authorization that always has another token, until it fails."""
+
+    def __init__(self, fails_at: int = 0) -> None:
+        self.count = 0
+        self.fails_at = fails_at
+
+    async def header(self, deadline: float) -> str:
+        """The next token."""
+        self.count += 1
+        if self.count == self.fails_at:
+            raise ServerError("down")
+        return f"Bearer {self.count}"
+
+    def refuse(self, header: str) -> bool:
+        """There is always another."""
+        return True
+
+
+async def test_a_number_that_is_in_doubt_makes_no_refusal_final() -> None:
+    """An earlier call with the number is an open attempt too, until it is settled."""
+    asked = Ask(card_no="C1", merchant_order_no="MY-NUMBER-0000000000000")
+    refusal = reply(success=False, code=-1, msg="Insufficient balance")
+    rig = Rig([LOST, refusal, refusal], retry=NO_RETRY)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            await rig.pipeline.run(WRITE, asked, None)
+    assert len(rig.doubts.all()) == 1
+    rig.doubts.clear("MY-NUMBER-0000000000000")
+    with pytest.raises(errors.InsufficientFunds):
+        await rig.pipeline.run(WRITE, asked, None)
+    assert rig.doubts.all() == ()
+
+
+async def test_doubts_keep_to_a_bound() -> None:
+    """The oldest goes first, a number stands once, and a read is none of its business."""
+    doubts = Doubts()
+    for number in range(MOST + 5):
+        for _ in range(2):
+            doubts.add(f"N{number}", "things.pay")
+    doubts.add(None, "things.get")
+    doubts.clear(None)
+    assert len(doubts.all()) == MOST
+    assert doubts.all()[0].order_no == "N5"
+    doubts.clear("N5")
+    doubts.clear("never heard of")
+    assert "N5" not in doubts
+    assert "N6" in doubts
+
+
+async def test_retries_are_paid_for() -> None:
+    """In an outage the first calls retry, and from then on each call is sent once."""
+    rig = Rig([LOST] * 1000)
+    attempts = [(await _fails(rig, READ)).attempts for _ in range(20)]
+    assert attempts == [4] * 11 + [3] + [1] * 8
+    assert rig.budget.left < 14
+
+
+async def test_a_retry_that_helps_costs_nothing() -> None:
+    """Its price is given back; a first attempt that succeeds adds one."""
+    rig = Rig([LOST, DONE, reply(status=429), LOST, DONE, LOST, LOST, LOST, LOST, DONE])
+    await rig.pipeline.run(READ, ASK, None)
+    await rig.pipeline.run(READ, ASK, None)
+    assert rig.budget.left == 500
+    await _fails(rig, READ)
+    assert rig.budget.left == 500 - 3 * 14
+    await rig.pipeline.run(READ, ASK, None)
+    assert rig.budget.left == 500 - 3 * 14 + 1
+
+
+@pytest.mark.parametrize("operation", [READ, WRITE])
+async def test_no_retry_means_one_attempt(operation: Operation[Any, Any]) -> None:
+    """For callers whose framework repeats: sent once, or not sent once."""
+    for step in (UNSENT, LOST, reply(status=503), reply(status=429)):
+        rig = Rig([step], retry=NO_RETRY)
+        assert (await _fails(rig, operation)).attempts == 1
+        assert rig.clock.slept == []
+
+
+async def test_a_read_of_card_data_is_repeated_once() -> None:
+    """It leaves a trace in the issuer's log."""
+    sealed = replace(READ, sealed=("cvv",))
+    rig = Rig([LOST] * 3)
+    assert (await _fails(rig, sealed)).attempts == 2
+
+
+async def test_one_attempt_does_not_take_all_the_time() -> None:
+    """A hanging attempt leaves time for another; the last one gets what is left."""
+
+    def hangs(request: HttpRequest) -> Any:
+        rig.clock.advance(rig.wire.timeouts[-1])
+        return failure("timeout", sent=True)
+
+    rig = Rig([hangs] * 9)
+    error = await _fails(rig, READ)
+    assert type(error) is TimedOut
+    assert rig.wire.timeouts == pytest.approx([15.0, 14.975])
+    assert rig.clock.monotonic() == 1030.0
+
+
+@pytest.mark.parametrize("login", [0.0, 4.0, 9.5, 9.9, 10.0])
+async def test_one_deadline_over_everything(login: float) -> None:
+    """Login, the wait for a place, attempts and pauses: all of it within the call's ten seconds."""
+
+    class Slow(Tokens):
+        async def header(self, deadline: float) -> str:
+            assert deadline == 1010.0
+            rig.clock.advance(0.0 if self.count else login)
+            return await super().header(deadline)
+
+    def slow(request: HttpRequest) -> Any:
+        rig.clock.advance(min(3.0, rig.wire.timeouts[-1]))
+        return LOST
+
+    rig = Rig([slow] * 9, auth=Slow(), timeout=10.0, limits=Limits(rate=2.0))
+    error = await _fails(rig, WRITE)
+    assert rig.clock.monotonic() <= 1010.0
+    assert all(timeout <= 10.0 - login for timeout in rig.wire.timeouts)
+    assert type(error) is (OutcomeUnknown if login < 9.75 else ConnectFailed)
+
+
+async def test_a_pause_of_the_bucket_is_part_of_the_deadline() -> None:
+    """Told to wait longer than the call has, it fails at once, and so does the next one."""
+    rig = Rig([reply(status=429, headers={"retry-after": "20"})], timeout=10.0)
+    assert (await _fails(rig, READ)).retry_after == 20.0
+    assert type(await _fails(rig, READ)) is ConnectFailed
+    assert rig.clock.slept == []
+
+
+@pytest.mark.parametrize("skew", [-3600.0, 3600.0])
+async def test_the_answers_own_date_is_what_counts(skew: float) -> None:
+    """A clock that is an hour wrong changes nothing about ``Retry-After``."""
+    headers = {
+        "retry-after": "Thu, 01 Jan 2026 00:00:05 GMT",
+        "date": "Thu, 01 Jan 2026 00:00:00 GMT",
+    }
+    rig = Rig(
+        [reply(status=503, headers=headers), DONE], clock=FakeClock(wall=1_767_225_600.0 + skew)
+    )
+    await rig.pipeline.run(READ, ASK, None)
+    assert 5.0 <= sum(rig.clock.slept) <= 5.5

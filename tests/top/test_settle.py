@@ -259,6 +259,15 @@ async def test_a_control_that_fails_is_asked_again() -> None:
         assert clock.slept == [0.5]
 
 
+async def test_an_order_that_was_only_hidden_is_found() -> None:
+    """The first look got another query's answer; the look after the controls finds the order."""
+    query = Query(row(OTHER), row())
+    query.before = lambda count: reply({"total": 0, "records": []}) if count == 1 else None
+    async with asking(query) as (client, _):
+        found = await settle(client, NUMBER, kind="deposit", sent_at=0.0)
+    assert found.state == "success"
+
+
 async def test_a_closed_client_says_so_at_once() -> None:
     """No later query would fare better."""
 

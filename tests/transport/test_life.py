@@ -248,3 +248,65 @@ async def test_a_client_that_reaches_nobody() -> None:
         with pytest.raises(ConnectFailed) as caught:
             await client.cards.freeze("C1")
     assert (caught.value.attempts, caught.value.maybe_applied) == (3, False)
+
+
+async def _refused(client: FincardClient, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        await client.cards.freeze("C1")
+    assert client.in_doubt() == ()
+
+
+async def test_a_closed_client_sends_nothing() -> None:
+    """A mutation says so, is in no doubt, and is not looked up."""
+    async with serving(says(http(b'{"success":true,"data":[]}'))) as wire:
+        async with _client(wire.origin) as client:
+            await client.cards.list_types()
+        await _refused(client, ClientClosed)
+        assert len(wire.requests) == 1
+
+
+async def test_a_client_in_another_loop_sends_nothing() -> None:
+    """Told before the first byte, and as what it is."""
+    async with (
+        serving(says(http(b'{"success":true,"data":[]}'))) as wire,
+        _client(wire.origin) as client,
+    ):
+        await client.cards.list_types()
+        await anyio.to_thread.run_sync(lambda: asyncio.run(_refused(client, WrongLoop)))
+        assert len(wire.requests) == 1
+
+
+async def test_a_client_of_the_parent_process_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The child shares the parent's sockets, and may not use them."""
+    async with (
+        serving(says(http(b'{"success":true,"data":[]}'))) as wire,
+        _client(wire.origin) as client,
+    ):
+        await client.cards.list_types()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            await _refused(client, ForkedClient)
+        assert len(wire.requests) == 1
+
+
+async def test_a_cancelled_mutation_over_the_wire_leaves_its_number() -> None:
+    """``CancelledError`` passes, by ``asyncio.timeout`` too; the number is there to be settled."""
+
+    async def answer(line: Line) -> None:
+        assert await line.until_gone() == b""
+
+    async with serving(answer) as wire, _client(wire.origin) as client:
+        task = asyncio.create_task(client.cards.freeze("C1"))
+        await wire.arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert type(caught.value) is asyncio.CancelledError
+        (doubt,) = client.in_doubt()
+        assert doubt.operation == "cards.freeze"
+        assert doubt.order_no.encode() in wire.requests[0]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await client.cards.freeze("C1")
