@@ -78,7 +78,7 @@ class _Day:
         self.report = Report(seed)
         self.clock = LoopClock()
         self.trace = Trace(self.clock)
-        self.mode = self.random.choice(MODES)
+        self.mode: Dedupe = self.random.choice(MODES)
         self.sandbox = Sandbox(
             SandboxSettings(
                 dedupe=self.mode,
