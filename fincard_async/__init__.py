@@ -13,7 +13,8 @@ Layout, from the bottom up; a module may import only what stands before it:
     _runtime        the pipeline of a call, through ports
     _transports     aiohttp          _crypto   RSA
     client          FincardClient, where all of it meets
-    bulk, sandbox, testing, cli      on top of the client
+    waiters, settle                  what became of an order
+    bulk, sandbox, testing, cli      on top of it
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._runtime.credentials import BearerToken, PasswordLogin, SessionLogin
-from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
+from ._sansio.options import NO_RETRY, CallOptions, Lane, Limits, RequestContext, RetryPolicy
 from ._sansio.paging import Page, Paginator
 from ._sansio.secret import Sealed, Secret
 from ._version import __version__
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ._crypto.keys import PrivateKey
 
 __all__ = [
+    "NO_RETRY",
     "ApiError",
     "BearerToken",
     "CallOptions",
@@ -47,6 +49,7 @@ __all__ = [
     "DuplicateOrder",
     "FincardClient",
     "FincardError",
+    "Lane",
     "Limits",
     "OutcomeUnknown",
     "Page",
