@@ -6,6 +6,7 @@ Source: seed; contract 2.1.
 
 from __future__ import annotations
 
+import json
 import re
 
 import msgspec
@@ -77,6 +78,24 @@ def too_deep(body: bytes) -> bool:
             break
         brackets = peeled
     return b"[" in brackets
+
+
+def repeats_a_key(body: bytes) -> bool:
+    """True if an object of the body names a key twice; decoders silently keep the last.
+
+    Two readers of such a body may see two amounts, so no outcome of a mutation is taken from it.
+    """
+    repeated = False
+
+    def note(pairs: list[tuple[str, object]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len({key for key, _ in pairs}) < len(pairs)
+
+    try:
+        json.loads(body, object_pairs_hook=note, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False  # no JSON: the decoder says so better
+    return repeated
 
 
 def open_envelope(body: bytes) -> Envelope:

@@ -15,7 +15,7 @@ from fincard_async import errors
 from fincard_async.errors import ApiError, DecodeError, ResponseMismatch, UnexpectedRedirect
 
 from .codec import rewrite
-from .envelope import Envelope, open_envelope, refuse_depth, render_envelope
+from .envelope import Envelope, open_envelope, refuse_depth, render_envelope, repeats_a_key
 from .messages import HttpResponse
 from .model import Model
 from .operation import Operation
@@ -49,6 +49,8 @@ def interpret(
         refuse_depth(response.body)
         return _decode(operation, response.body)
     envelope = open_envelope(response.body)
+    if operation.mutates and repeats_a_key(response.body):
+        raise DecodeError("the reply names a key twice")
     if not envelope.succeeded:
         raise _refusal_of(envelope, status, refusals)
     result = _decode(operation, bytes(envelope.data))
