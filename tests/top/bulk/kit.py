@@ -27,6 +27,9 @@ from fincard_async.testing import FakeClock, reply, sandbox_client
 JOB = "payroll"
 HEADER = Header(job=JOB, server="http://127.0.0.1", tenant="sandbox", input="digest")
 
+PATIENT = 1_000_000.0
+"""Seconds; the pause of one row moves the clock of all, which must not end the others' calls."""
+
 Fate = Literal[
     "answer", "lost before", "lost after", "not sent", "late", "busy", "busy after", "refused"
 ]
@@ -173,7 +176,9 @@ class World:
 
     async def orders(self) -> list[OperationRecord]:
         """The card orders on the server's books, read over another wire."""
-        async with sandbox_client(sandbox=self.sandbox, clock=self.clock) as client:
+        async with sandbox_client(
+            sandbox=self.sandbox, clock=self.clock, timeout=PATIENT
+        ) as client:
             return await client.transactions.operations(type=OperationType.CREATE).collect()
 
     def assert_exact(self, rows: Iterable[IssueRow]) -> None:
@@ -196,7 +201,9 @@ async def world_in(
     settings = {"funds": Decimal(10_000_000), "latency_ms": latency_ms, **settings}
     with Sandbox(SandboxSettings(**settings), clock=clock.wall, state=state) as sandbox:
         wire = Wire(sandbox)
-        async with sandbox_client(sandbox=sandbox, transport=wire, clock=clock) as client:
+        async with sandbox_client(
+            sandbox=sandbox, transport=wire, clock=clock, timeout=PATIENT
+        ) as client:
             world = World(folder, client, sandbox, wire)
             world.clock = clock
             yield world
