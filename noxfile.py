@@ -38,7 +38,8 @@ LOCKS = {
     "build": Lock(("build",)),
     "docs": Lock(("docs", "backend"), ("cli",)),
     "tests-none": Lock(("test", "backend"), ()),
-    "tests-all": Lock(("test", "codegen", "coverage", "backend"), ("all",)),
+    "tests-all": Lock(("test", "test-extras", "codegen", "coverage", "backend"), ("all",)),
+    "bench": Lock(("bench", "backend"), ("all",)),
     "typing": Lock(("typing", "backend"), ("all",)),
 }
 
