@@ -21,6 +21,7 @@
         UnexpectedRedirect   a 3xx answer; redirects are never followed
         ResponseTooLarge     longer than the limit
         ResponseMismatch     the answer names another order or card than the request
+        IncompletePagination the pages of a list do not add up; rows are missing
         BadReplySignature    the reply's signature does not verify
       ApiError             the server refused
         Unauthenticated, PermissionDenied, NotFound, InvalidRequest, DuplicateOrder,
@@ -38,6 +39,25 @@ secrets, request bodies or objects of the HTTP library.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSoFar:
+    """How far a read of many rows came before its error.
+
+    Attributes:
+        delivered: Rows that the caller got before the error.
+        resume: JSON text with which another reader of the same query goes on, also in another
+            process: for ``Paginator.resume``, or the ``checkpoint`` of ``export`` and ``follow``.
+        rows: Of ``collect()``, the rows themselves, for it had not returned any; else empty.
+    """
+
+    delivered: int
+    resume: str = field(repr=False)
+    rows: Sequence[object] = field(default=(), repr=False)
+
 
 class FincardError(Exception):
     """Base of all errors of this package.
@@ -50,7 +70,10 @@ class FincardError(Exception):
         code: Business code of the envelope; None without one.
         status: HTTP status of the reply; None without a reply.
         attempts: How many times the request was handed to the transport.
+        read_so_far: Of a read of many rows: what was delivered, and how to go on; else None.
     """
+
+    read_so_far: ReadSoFar | None = None
 
     def __init__(
         self,
@@ -162,6 +185,20 @@ class ResponseTooLarge(ReplyError):
 
 class ResponseMismatch(ReplyError):
     """The reply names another order or card than the request."""
+
+
+class IncompletePagination(ReplyError):
+    """The pages of a list do not add up: rows that the server counted do not come.
+
+    Attributes:
+        seen: Rows received, repeated ones included.
+        total: Rows that the server said there are.
+    """
+
+    def __init__(self, message: str, *, seen: int, total: int) -> None:
+        super().__init__(f"{message}: {seen} rows seen, {total} counted by the server")
+        self.seen = seen
+        self.total = total
 
 
 class BadReplySignature(ReplyError):

@@ -9,23 +9,22 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fincard_async._runtime.paginator import PageReader
-from fincard_async._sansio.model import PageData
 from fincard_async._sansio.operation import Paging
 from fincard_async.errors import ResponseMismatch, TimedOut, ValidationError
-from tests.sansio.samples import Answer
+
+from .lists import Asked, Row, Source
 
 pytestmark = pytest.mark.anyio
 
-PAGING = Paging(page="page", size="size", max_size=100, natural_key=("card_no",))
-Row = Answer
+PAGING = Paging(page="page", size="size", max_size=100, natural_key=("no",))
 
 
 def rows(*names: str) -> list[Row]:
     """Rows with these keys."""
-    return [Answer(card_no=name) for name in names]
+    return [Row(no=name) for name in names]
 
 
-class Server:
+class Server(Source):
     """Serves pages and remembers which were asked for."""
 
     def __init__(
@@ -33,41 +32,35 @@ class Server:
         pages: Sequence[Sequence[Row]],
         total: int | None = None,
         fail: Callable[[int], bool] = lambda number: False,
+        size: int = 2,
     ) -> None:
-        self.pages = pages
+        super().__init__(self.page, paging=PAGING, size=size)
+        self.all = pages
         self.total = sum(map(len, pages)) if total is None else total
-        self.asked: list[int] = []
         self.fail = fail
-        self.inside = self.most = 0
 
-    async def read(self, number: int) -> PageData[Row]:
+    def page(self, asked: Asked) -> tuple[Sequence[Row], int]:
         """One page; empty beyond the last."""
-        self.asked.append(number)
-        self.inside += 1
-        self.most = max(self.most, self.inside)
-        try:
-            await anyio.lowlevel.checkpoint()
-        finally:
-            self.inside -= 1
+        number = asked.number
         if self.fail(number):
             raise TimedOut(f"page {number}")
-        found = self.pages[number - 1] if number <= len(self.pages) else []
-        return PageData(total=self.total, records=list(found))
+        return (self.all[number - 1] if number <= len(self.all) else []), self.total
 
-    def reader(self, size: int = 2, prefetch: int = 0) -> PageReader[Row]:
-        """The paginator over this server."""
-        return PageReader(self.read, size=size, paging=PAGING, prefetch=prefetch)
+    @property
+    def numbers(self) -> list[int]:
+        """Pages that were asked for."""
+        return [asked.number for asked in self.asked]
 
 
 async def drain(reader: PageReader[Row], into: list[str | None]) -> None:
     """Put the keys of all rows into a list, up to the first error."""
     async for row in reader:
-        into.append(row.card_no)
+        into.append(row.no)
 
 
 async def names(reader: PageReader[Row]) -> list[str | None]:
     """The keys of all rows."""
-    return [row.card_no async for row in reader]
+    return [row.no async for row in reader]
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 3, 10])
@@ -94,7 +87,7 @@ async def test_every_row_is_delivered_once(
 
 async def test_rows_without_a_key_are_all_delivered() -> None:
     """Nothing is taken for a repeat that the server did not name."""
-    server = Server([[Answer(time=1), Answer(time=1)], [Answer(time=1)]])
+    server = Server([[Row(None, 1), Row(None, 1)], [Row(None, 1)]])
     assert len(await names(server.reader())) == 3
 
 
@@ -105,16 +98,16 @@ async def test_rows_without_a_key_are_all_delivered() -> None:
         ([["a"]], 1, [1]),
         ([["a", "b"]], 2, [1, 2]),
         ([["a", "b"], ["c"]], 3, [1, 2]),
-        ([["a", "b"], ["c"]], 99, [1, 2, 3]),
         ([["a"], ["b", "c"], ["d"]], 4, [1, 2, 3]),
         ([["a"], ["b"]], 0, [1]),
+        ([["a", "b"], ["b", "c"], []], 3, [1, 2, 3]),
     ],
 )
 async def test_where_the_pages_end(pages: list[list[str]], total: int, asked: list[int]) -> None:
     """An empty page ends them, and a short one unless rows are still missing by the total."""
     server = Server([rows(*page) for page in pages], total=total)
     await names(server.reader())
-    assert server.asked == asked
+    assert server.numbers == asked
 
 
 async def test_a_repeated_page_is_an_error() -> None:
@@ -160,9 +153,9 @@ async def test_nothing_is_read_before_it_is_needed() -> None:
     """Making a paginator sends nothing; the first rows come from the first page alone."""
     server = Server([rows("a", "b"), rows("c")])
     reader = server.reader(prefetch=3)
-    assert server.asked == []
+    assert server.numbers == []
     assert (await reader.collect(2)) == rows("a", "b")
-    assert server.asked == [1]
+    assert server.numbers == [1]
 
 
 @pytest.mark.parametrize(
@@ -182,15 +175,15 @@ async def test_collect_reads_no_more_than_its_limit(
     """The limit counts rows; the pages behind it are not read."""
     server = Server([rows("a", "b"), rows("c")])
     assert await server.reader().collect(limit) == rows(*expected)
-    assert server.asked == asked
+    assert server.numbers == asked
 
 
 async def test_the_first_row() -> None:
     """The first row or None, with one call."""
     server = Server([rows("a", "b"), rows("c")])
-    assert await server.reader().first() == Answer(card_no="a")
+    assert await server.reader().first() == Row("a")
     assert await Server([]).reader().first() is None
-    assert server.asked == [1]
+    assert server.numbers == [1]
 
 
 async def test_one_page_and_all_pages() -> None:
@@ -212,7 +205,7 @@ async def test_one_object_serves_many_loops() -> None:
 async def test_a_page_size_outside_the_bounds(size: int) -> None:
     """The server's own bounds hold before anything is sent."""
     with pytest.raises(ValidationError, match=r"^page_size must be 1\.\.100"):
-        Server([]).reader(size=size)
+        Server([], size=size).reader()
 
 
 async def test_other_numbers_that_make_no_sense() -> None:
@@ -226,16 +219,16 @@ async def test_other_numbers_that_make_no_sense() -> None:
 
 async def test_a_cancel_in_the_middle_of_a_batch() -> None:
     """A cancel ends all reads of the batch and passes unchanged."""
-    server = Server([rows("a", "b")] + [rows("c", "d")] * 5)
+    server = Server([rows("a", "b"), rows("c", "d"), rows("e", "f"), rows("g")])
     with anyio.CancelScope() as scope:
 
-        async def read(number: int) -> PageData[Row]:
+        def fail(number: int) -> bool:
             if number == 3:
                 scope.cancel()
-                await anyio.sleep_forever()
-            return await server.read(number)
+            return False
 
-        await PageReader(read, size=2, paging=PAGING, prefetch=3).collect()
+        server.fail = fail
+        await server.reader(prefetch=3).collect()
     assert scope.cancelled_caught
     assert server.inside == 0
 
@@ -248,9 +241,9 @@ async def test_a_cancel_in_the_middle_of_a_batch() -> None:
 def test_any_list_comes_whole(keys: list[int], size: int, prefetch: int) -> None:
     """Any number of rows, cut at any size, read ahead any number of pages."""
     cut = [keys[at : at + size] for at in range(0, len(keys), size)]
-    server = Server([rows(*map(str, page)) for page in cut])
+    server = Server([rows(*map(str, page)) for page in cut], size=size)
 
     async def read() -> list[str | None]:
-        return await names(server.reader(size=size, prefetch=prefetch))
+        return await names(server.reader(prefetch))
 
     assert anyio.run(read) == list(map(str, keys))

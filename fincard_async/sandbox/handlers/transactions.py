@@ -138,6 +138,7 @@ class Transactions:
             end=end,
             number=request.page_num,
             size=request.page_size,
+            moving=self._state.moving,
         )
 
 

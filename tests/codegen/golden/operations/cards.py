@@ -129,6 +129,7 @@ HISTORY: Final[Operation[HistoryRequest, HistoryRecord]] = Operation(
         time="happened_at",
     ),
     sealed=("records[].shop.otp",),
+    times=("happened_at",),
     deprecated="use something else",
 )
 """List what happened."""
