@@ -29,6 +29,7 @@
       OutcomeUnknown       a mutation that may have happened; look it up by its order number
       UnsealError          a sealed value cannot be opened
       WebhookError         a webhook that cannot be trusted
+      ExportError          the files of an export cannot be used
       JournalError         the journal of a bulk job cannot be used
         JournalLocked        another process holds it
 
@@ -273,6 +274,10 @@ class UnsealError(FincardError):
 
 class WebhookError(FincardError):
     """A webhook that cannot be trusted."""
+
+
+class ExportError(FincardError):
+    """The files of an export cannot be used; the message names them."""
 
 
 class JournalError(FincardError):

@@ -58,6 +58,11 @@ class SliceExport(Generic[O]):
         self._reader: SliceReader[O] = (SliceReader if timed else WholeReader)(source, self._report)
 
     @property
+    def query(self) -> str:
+        """Name of the operation."""
+        return self._token.query.partition(":")[0]
+
+    @property
     def checkpoint(self) -> str:
         """Where another export goes on."""
         return write_token(self._token)

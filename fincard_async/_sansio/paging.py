@@ -84,6 +84,11 @@ class Export(Protocol[T_co]):
         ...
 
     @property
+    def query(self) -> str:
+        """Name of the operation, such as ``transactions.operations``."""
+        ...
+
+    @property
     def checkpoint(self) -> str:
         """JSON text: everything delivered so far is behind it, but for a piece in progress."""
         ...

@@ -21,8 +21,8 @@ FILL = 0.8
 """Rows aimed at, as a share of a page: fuller slices overflow too often, emptier cost calls."""
 MOST_PIECES = 64
 _SPARSE = 4
-"""Where the rows fill less than a quarter of a slice, the empty part is cut off first."""
-_SPARE = 1.25
+"""Where the rows fill less than a quarter of a slice, what is empty is cut off first."""
+_SPARE = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +90,27 @@ def cut(whole: Slice, times: Sequence[int], total: int, size: int) -> list[Slice
     end = whole.until
     if end is None:
         end = max(max(known, default=whole.since), whole.since) + 1
-    start = _first_row(whole.since, end, known, total)
-    count = min(MOST_PIECES, max(2, -(-max(total, size + 1) // max(1, int(size * FILL)))))
-    marks = {whole.since, *(start + (end - start) * n // count for n in range(count)), end}
+    aim = max(1, int(size * FILL))
+    start, stop, rows = _filled(whole.since, end, known, max(total, size + 1))
+    count = min(MOST_PIECES, max(2, -(-rows // aim)))
+    marks = {whole.since, *(start + (stop - start) * n // count for n in range(count)), stop, end}
+    if stop - start < (end - whole.since) // 2:
+        # Whatever the guess is worth, no part is longer than half of the slice.
+        marks.add((whole.since + end) // 2)
     slices = [Slice(begin, until) for begin, until in pairwise(sorted(marks))]
     return slices if whole.until is not None else [*slices, Slice(end, None)]
 
 
-def _first_row(since: int, end: int, times: Sequence[int], total: int) -> int:
-    """About where the rows begin, if the page is of the usual density and they end at ``end``."""
+def _filled(since: int, end: int, times: Sequence[int], total: int) -> tuple[int, int, int]:
+    """About where the rows are, and how many that span holds at the density of the page.
+
+    A guess: the page has the newest rows, and the others are as dense.
+    """
     if len(times) < 2:
-        return since
-    each = (max(times) - min(times)) / (len(times) - 1)
-    span = int(each * total * _SPARE) + 1
-    return end - span if span * _SPARSE < end - since else since
+        return since, end, total
+    newest, oldest = max(times), min(times)
+    rows = int(total * _SPARE) + 1
+    span = int((newest - oldest) / (len(times) - 1) * rows) + 1
+    if span * _SPARSE >= end - since:
+        return since, end, total
+    return max(since, newest + 1 - span), newest + 1, rows

@@ -98,7 +98,7 @@ class Walk:
             raise ResponseMismatch("the server repeated a page instead of the next one")
         if self._read == 0:
             self._per_page = min(self._size, len(page.records))
-        if self._read > 2 * -(-self._total // self._per_page) + _SPARE_PAGES:
+        if self._read >= 2 * -(-self._total // self._per_page) + _SPARE_PAGES:
             raise IncompletePagination("the pages do not end", seen=self.rows, total=page.total)
 
     def _freeze(self, records: Sequence[object]) -> None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from random import Random
 from typing import Any, NamedTuple
 
 import anyio
 import pytest
 
-from fincard_async.sandbox.motion import Motion
+from fincard_async.errors import IncompletePagination
+from fincard_async.testing import Motion
 from tests.runtime.lists import Row, Shelf, Source
 
 pytestmark = pytest.mark.faults
@@ -78,8 +80,12 @@ async def naive(source: Source) -> list[Row]:
 
 
 async def paginated(source: Source) -> list[Row]:
-    """The paginator."""
-    return [row async for row in source.reader()]
+    """The paginator, up to the error with which it says that a count does not fit."""
+    rows: list[Row] = []
+    with suppress(IncompletePagination):
+        async for row in source.reader():
+            rows.append(row)
+    return rows
 
 
 async def exported(source: Source) -> list[Row]:
@@ -116,8 +122,6 @@ def test_an_export_loses_nothing_and_repeats_nothing(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_paginator_repeats_nothing(scenario: str) -> None:
     """No row comes twice, whatever moves; where rows only come in, none is lost either."""
-    if "stale" in SCENARIOS[scenario][0] or SCENARIOS[scenario][0].get("stale_totals"):
-        pytest.skip("a count that stays wrong is an error of its own; see the paginator's tests")
     found = anyio.run(tally, "paginated", scenario, range(SEEDS))
     assert (found.repeated, found.invented) == (0, 0)
     if scenario == "inserted":

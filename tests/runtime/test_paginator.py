@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 
 import anyio
 import pytest
@@ -10,9 +12,10 @@ from hypothesis import given, strategies as st
 
 from fincard_async._runtime.paginator import PageReader
 from fincard_async._sansio.operation import Paging
-from fincard_async.errors import ResponseMismatch, TimedOut, ValidationError
+from fincard_async._sansio.page_tokens import PageToken, write_token
+from fincard_async.errors import IncompletePagination, ResponseMismatch, TimedOut, ValidationError
 
-from .lists import Asked, Row, Source
+from .lists import TIMED, Asked, Row, Source, shelf
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +59,12 @@ async def drain(reader: PageReader[Row], into: list[str | None]) -> None:
     """Put the keys of all rows into a list, up to the first error."""
     async for row in reader:
         into.append(row.no)
+
+
+async def gather(reader: PageReader[Row], into: list[Row]) -> None:
+    """Put all rows into a list, up to the first error."""
+    async for row in reader:
+        into.append(row)
 
 
 async def names(reader: PageReader[Row]) -> list[str | None]:
@@ -247,3 +256,196 @@ def test_any_list_comes_whole(keys: list[int], size: int, prefetch: int) -> None
         return await names(server.reader(prefetch))
 
     assert anyio.run(read) == list(map(str, keys))
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+async def test_an_empty_page_before_the_last_row(prefetch: int) -> None:
+    """It is asked for once more, and then it is an error and not the end."""
+    server = Server([rows("a", "b"), [], rows("c")], total=5)
+    delivered: list[str | None] = []
+    with pytest.raises(IncompletePagination) as caught:
+        await drain(server.reader(prefetch), delivered)
+    assert delivered == ["a", "b"]
+    assert (caught.value.seen, caught.value.total) == (2, 5)
+    assert server.numbers.count(2) == 2
+
+
+async def test_an_empty_page_that_was_a_slip() -> None:
+    """The second answer counts."""
+    server = Server([rows("a", "b"), rows("c", "d"), rows("e")])
+    slips = iter([[], rows("c", "d")])
+
+    def page(asked: Asked) -> tuple[Sequence[Row], int]:
+        return (next(slips) if asked.number == 2 else server.page(asked)[0]), 5
+
+    server.pages = page
+    assert await names(server.reader()) == list("abcde")
+    assert server.numbers == [1, 2, 2, 3]
+
+
+async def test_pages_without_end() -> None:
+    """A server that always finds another page is not asked for ever."""
+    server = Source(lambda asked: (rows(f"{asked.number}a", f"{asked.number}b"), 6), paging=PAGING)
+    with pytest.raises(IncompletePagination, match="do not end"):
+        await server.reader().collect()
+    assert len(server.asked) == 2 * 3 + 10 + 1
+
+
+async def test_a_server_with_smaller_pages_than_asked_for() -> None:
+    """Its pages are all short, and all are read."""
+    server = Server([rows("a", "b"), rows("c", "d"), rows("e", "f"), rows("g")], size=50)
+    assert await names(server.reader()) == list("abcdefg")
+
+
+async def test_one_repeated_page_is_chance() -> None:
+    """As many rows were added as fit a page: the next page is the same one, and then they go on."""
+    server = Server([rows("a", "b"), rows("a", "b"), rows("c")], total=5)
+    assert await names(server.reader()) == list("abc")
+
+
+async def test_no_more_pages_at_once_than_there_are() -> None:
+    """Pages beyond the last one are not read ahead."""
+    server = Server([rows("a", "b"), rows("c", "d"), rows("e")])
+    await server.reader(prefetch=10).collect()
+    assert sorted(server.numbers) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("prefetch", [0, 3])
+async def test_nothing_is_in_flight_when_a_loop_is_left(prefetch: int) -> None:
+    """An early exit needs no clean-up: no read runs while the caller looks at rows."""
+    server = Server([rows(f"{number}a", f"{number}b") for number in range(20)])
+    async with aclosing(server.reader(prefetch).pages()) as pages:
+        async for page in pages:
+            assert server.inside == 0
+            if page.number == 5:
+                break
+    asked = len(server.asked)
+    await anyio.lowlevel.checkpoint()
+    assert (server.inside, len(server.asked)) == (0, asked)
+
+
+async def test_the_total() -> None:
+    """What the server counts, with one call for one row."""
+    server = Server([rows("a", "b")], total=77)
+    assert await server.reader().total() == 77
+    assert len(server.asked) == 1
+
+
+DAY = [Row(str(number), 1000 - 10 * number) for number in range(9)]
+"""Newest first."""
+
+
+async def test_the_end_is_frozen_at_the_newest_row() -> None:
+    """The later pages ask for nothing newer than the first row of the first page."""
+    source = Source(shelf(DAY[::-1], 2), size=2)
+    assert await source.reader().collect() == DAY
+    assert [asked.until for asked in source.asked] == [None, 1000, 1000, 1000, 1000]
+
+
+async def test_the_callers_own_end_is_lowered_only() -> None:
+    """The frozen end is a moment inside of the window that was asked for."""
+    source = Source(shelf(DAY[::-1], 2), size=2, until=975, since=935)
+    assert await source.reader().collect() == DAY[3:7]
+    assert {(asked.since, asked.until) for asked in source.asked} == {(935, 975), (935, 970)}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        [Row("a", 5), Row("b", 9)],
+        [Row("a", 9), Row("b", 9)],
+        [Row("a", 9), Row("b")],
+        [Row("a"), Row("b", 9)],
+    ],
+)
+async def test_without_a_falling_first_page_nothing_is_frozen(first: list[Row]) -> None:
+    """Only rows that come newest first say which one is the newest."""
+    pages = [first, [Row("c", 20)]]
+    source = Source(lambda asked: (pages[asked.number - 1], 3))
+    assert [row.no for row in await source.reader().collect()] == ["a", "b", "c"]
+    assert [asked.until for asked in source.asked] == [None, None]
+
+
+def failing(rows: Sequence[Row], at: int, *, paging: Paging = TIMED) -> Source:
+    """A list of which the n-th page read fails."""
+    fine = shelf(rows, 2)
+    if paging.time is None:
+        plain = list(rows)[::-1]
+
+        def page(asked: Asked) -> tuple[Sequence[Row], int]:
+            return plain[(asked.number - 1) * 2 :][:2], len(plain)
+    else:
+        page = fine
+
+    def read(asked: Asked) -> tuple[Sequence[Row], int]:
+        if len(source.asked) == at:
+            raise TimedOut("lost")
+        return page(asked)
+
+    source = Source(read, size=2, paging=paging)
+    return source
+
+
+@pytest.mark.parametrize("paging", [TIMED, PAGING])
+@pytest.mark.parametrize("at", [1, 2, 3, 5])
+async def test_an_error_tells_how_to_go_on(at: int, paging: Paging) -> None:
+    """Rows before it and rows of the resumed reader together are the list, each row once."""
+    source = failing(DAY[::-1], at, paging=paging)
+    before: list[Row] = []
+    with pytest.raises(TimedOut) as caught:
+        await gather(source.reader(), before)
+    so_far = caught.value.read_so_far
+    assert so_far is not None
+    assert so_far.delivered == len(before) == 2 * (at - 1)
+    token = json.loads(so_far.resume)
+    assert token["query"] == "lists.rows/None..None"
+    after = await source.reader().resume(so_far.resume).collect()
+    assert before + after == DAY
+
+
+async def test_a_resumed_reader_may_break_off_again() -> None:
+    """Its own error carries everything that was delivered before, too."""
+    source = failing(DAY[::-1], 2)
+    with pytest.raises(TimedOut) as caught:
+        await source.reader().collect()
+    source = failing(DAY[::-1], 2)
+    assert caught.value.read_so_far is not None
+    with pytest.raises(TimedOut) as again:
+        await source.reader().resume(caught.value.read_so_far.resume).collect()
+    assert again.value.read_so_far is not None
+    rows_between = again.value.read_so_far.rows
+    rest = await source.reader().resume(again.value.read_so_far.resume).collect()
+    assert [*DAY[:2], *rows_between, *rest] == DAY
+
+
+async def test_what_collect_had_is_on_its_error() -> None:
+    """The list that it could not return is not lost."""
+    with pytest.raises(TimedOut) as caught:
+        await failing(DAY[::-1], 3).reader().collect()
+    assert caught.value.read_so_far is not None
+    assert caught.value.read_so_far.rows == tuple(DAY[:4])
+    assert "4" in repr(caught.value.read_so_far)
+    assert "Row" not in repr(caught.value.read_so_far)
+
+
+async def test_pages_go_on_at_the_page_that_failed() -> None:
+    """Pages are given as they are, so their token remembers no rows."""
+    source = failing(DAY[::-1], 3)
+    with pytest.raises(TimedOut) as caught:
+        async for _ in source.reader().pages():
+            pass
+    assert caught.value.read_so_far is not None
+    again = source.reader().resume(caught.value.read_so_far.resume)
+    assert [page.number async for page in again.pages()] == [3, 4, 5]
+
+
+async def test_a_token_of_something_else() -> None:
+    """It is refused before anything is sent."""
+    source = Source(shelf(DAY[::-1], 2), size=2, since=5)
+    for token in ("", '{"page": 1}', source.reader().export().checkpoint):
+        with pytest.raises(ValidationError):
+            source.reader().resume(token)
+    other = PageToken(query=source.name(window=True), page=0, end=None, seen=[])
+    with pytest.raises(ValidationError, match="names no page"):
+        source.reader().resume(write_token(other))
+    assert source.asked == []

@@ -127,6 +127,7 @@ HISTORY: Final[Operation[HistoryRequest, HistoryRecord]] = Operation(
         start="start_time",
         end="end_time",
         time="happened_at",
+        max_days=30,
     ),
     sealed=("records[].shop.otp",),
     times=("happened_at",),
