@@ -23,7 +23,7 @@ from .spool import Spool, Window, move_durably
 T = TypeVar("T")
 
 COMMIT_SECONDS: Final = 1.0
-"""What a crash may cost: so much reading again."""
+"""How much reading a crash may cost."""
 _BATCH: Final = 2_000
 
 
@@ -48,6 +48,7 @@ async def export_to_file(
     until: Moment | None = None,
     concurrency: int = 8,
     progress: Callable[[int, int], None] | None = None,
+    commit_seconds: float = COMMIT_SECONDS,
 ) -> FileReport:
     """Write every row of a window to a file, oldest first; see ``Paginator.export``.
 
@@ -61,6 +62,7 @@ async def export_to_file(
         form: A key of ``FORMATS``; None takes it from the end of the file's name.
         since, until, concurrency: As of ``Paginator.export``.
         progress: Called with the rows so far and the rows that the server counts.
+        commit_seconds: How much reading a crash may cost.
 
     Raises:
         ExportError: Another run writes the same file, or its part file belongs to another export.
@@ -78,7 +80,7 @@ async def export_to_file(
     try:
         resumed, before = spool.rows, 0 if spool.state is None else spool.state.best_effort
         export = _begin(query, spool, window, concurrency)
-        await _read(export, spool, columns, before, progress)
+        await _read(export, spool, columns, before, progress, commit_seconds)
         await to_thread.run_sync(_write, spool, begin_file, columns)
         return FileReport(target, spool.rows, before + export.report.best_effort, resumed)
     finally:
@@ -100,10 +102,11 @@ async def _read(
     columns: tuple[Column, ...],
     best_effort: int,
     progress: Callable[[int, int], None] | None,
+    commit_seconds: float,
 ) -> None:
     """Read the rest of the export into the spool; what was read stays there whatever happens."""
     total = 0 if progress is None else await export.total()
-    due = time.monotonic() + COMMIT_SECONDS
+    due = time.monotonic() + commit_seconds
     last: str | None = None
 
     def commit(checkpoint: str) -> None:
@@ -119,7 +122,7 @@ async def _read(
                     progress(spool.rows, max(total, spool.rows))
                 if time.monotonic() >= due:
                     await to_thread.run_sync(commit, last)
-                    due = time.monotonic() + COMMIT_SECONDS
+                    due = time.monotonic() + commit_seconds
     except BaseException:
         # Also for a cancel, where awaiting is no longer possible: one write that is soon done.
         if last is not None:
