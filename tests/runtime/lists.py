@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import anyio.lowlevel
@@ -63,6 +63,7 @@ class Source:
         self.asked: list[Asked] = []
         self.swept: list[bool] = []
         self.inside = self.most = 0
+        self.before_page: Callable[[int], Awaitable[None]] | None = None
 
     def name(self, *, window: bool) -> str:
         """The query's name."""
@@ -79,6 +80,8 @@ class Source:
         self.most = max(self.most, self.inside)
         try:
             await anyio.lowlevel.checkpoint()
+            if self.before_page is not None:
+                await self.before_page(number)
         finally:
             self.inside -= 1
         rows, total = self.pages(asked)

@@ -226,17 +226,18 @@ async def test_other_numbers_that_make_no_sense() -> None:
             await Server([]).reader().page(number)
 
 
+async def cancel_at(wanted: int, number: int, scope: anyio.CancelScope) -> None:
+    """Cancel the reader when this page is asked for, and never answer it."""
+    if number == wanted:
+        scope.cancel()
+        await anyio.sleep_forever()
+
+
 async def test_a_cancel_in_the_middle_of_a_batch() -> None:
     """A cancel ends all reads of the batch and passes unchanged."""
     server = Server([rows("a", "b"), rows("c", "d"), rows("e", "f"), rows("g")])
     with anyio.CancelScope() as scope:
-
-        def fail(number: int) -> bool:
-            if number == 3:
-                scope.cancel()
-            return False
-
-        server.fail = fail
+        server.before_page = lambda number: cancel_at(3, number, scope)
         await server.reader(prefetch=3).collect()
     assert scope.cancelled_caught
     assert server.inside == 0

@@ -62,6 +62,7 @@ def test_a_late_row_among_those_remembered_is_new() -> None:
 def test_rows_of_one_moment_are_all_kept() -> None:
     """Time cannot tell them apart, so their keys must."""
     memory = seen()
+    assert memory.is_new(row("before", 8))
     assert all(memory.is_new(row(number, 7)) for number in range(100))
     assert not any(memory.is_new(row(number, 7)) for number in range(100))
 

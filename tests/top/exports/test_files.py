@@ -8,6 +8,7 @@ import stat
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -141,6 +142,27 @@ async def test_a_torn_part_file(books: Books, tmp_path: Path) -> None:
     assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+async def test_a_crash_at_any_moment(books: Books, tmp_path: Path) -> None:
+    """The part file and its state, as they lie on disk between any two writes, are enough."""
+    crashes: list[Path] = []
+
+    def crash(rows: int, _: int) -> None:
+        if rows % 3 == 0:
+            folder = tmp_path / f"crash at {rows}"
+            folder.mkdir()
+            for path in tmp_path.glob("a.csv.part*"):
+                copy(path, folder)
+            crashes.append(folder / "a.csv")
+
+    whole = tmp_path / "a.csv"
+    await save(books, whole, progress=crash, commit_seconds=0.0)
+    assert len(crashes) > 3
+    for path in crashes:
+        report = await save(books, path)
+        assert report.rows == 60
+        assert path.read_bytes() == whole.read_bytes()
+
+
 async def test_an_old_file_stays_until_the_new_one_is_whole(books: Books, tmp_path: Path) -> None:
     """Nobody ever sees half a file under the final name."""
     path = tmp_path / "a.csv"
@@ -150,6 +172,20 @@ async def test_an_old_file_stays_until_the_new_one_is_whole(books: Books, tmp_pa
     assert path.read_text() == "old"
     await save(books, path)
     assert path.read_text().startswith("order_no")
+
+
+async def test_a_file_that_cannot_be_written(books: Books, tmp_path: Path) -> None:
+    """The old file stays, and what was read is there for the next run."""
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    (tmp_path / "a.csv.new").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        await save(books, path)
+    assert path.read_text() == "old"
+    (tmp_path / "a.csv.new").rmdir()
+    report = await save(books, path)
+    assert report.resumed == report.rows == 60
+    assert only(tmp_path) == ["a.csv"]
 
 
 async def test_the_part_file_of_another_export(books: Books, tmp_path: Path) -> None:
