@@ -285,13 +285,14 @@ async def test_arguments_that_make_no_sense() -> None:
     query = source()
     reader = query.reader()
     checkpoint = reader.export(since=5, until=9).checkpoint
-    for match, arguments in (
+    wrong: list[tuple[str, dict[str, Any]]] = [
         ("until must be after since", {"since": 9, "until": 9}),
         ("concurrency must be at least 1", {"concurrency": 0}),
         ("another window", {"checkpoint": checkpoint, "since": 6}),
         ("another window", {"checkpoint": checkpoint, "until": 10}),
         ("not a token", {"checkpoint": "{}"}),
-    ):
+    ]
+    for match, arguments in wrong:
         with pytest.raises(ValidationError, match=match):
             reader.export(**arguments)
     reader.export(checkpoint=checkpoint, since=5, until=9)

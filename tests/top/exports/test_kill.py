@@ -54,7 +54,8 @@ def run(path: Path, point: str) -> None:
         if final and what == "after":
             die()
 
-    vars(os).update(fsync=counted, replace=named)
+    for name, instead in (("fsync", counted), ("replace", named)):
+        setattr(os, name, instead)
     anyio.run(export, path)
 
 
