@@ -196,10 +196,13 @@ class IncompletePagination(ReplyError):
         total: Rows that the server said there are.
     """
 
-    def __init__(self, message: str, *, seen: int, total: int) -> None:
-        super().__init__(f"{message}: {seen} rows seen, {total} counted by the server")
+    def __init__(self, message: str, *, seen: int = 0, total: int = 0) -> None:
+        super().__init__(message)
         self.seen = seen
         self.total = total
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: {self.seen} rows seen, {self.total} counted by the server"
 
 
 class BadReplySignature(ReplyError):
