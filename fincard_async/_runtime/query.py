@@ -106,7 +106,7 @@ class Query(PageSource[O]):
         if paging.start is not None and paging.end is not None:
             fields |= {paging.start: since, paging.end: until}
         request = msgspec.structs.replace(self._request, **fields)
-        options = _in_background(self._options) if sweep else self._options
+        options = in_background(self._options) if sweep else self._options
         page = await self._pipeline.run(self._operation, request, options)
         return cast("PageData[O]", page)
 
@@ -115,7 +115,8 @@ class Query(PageSource[O]):
         return found
 
 
-def _in_background(options: CallOptions | None) -> CallOptions:
+def in_background(options: CallOptions | None) -> CallOptions:
+    """The options of a call in a sweep."""
     if options is None:
         return CallOptions(lane=Lane.BACKGROUND)
     return options if options.lane is not None else replace(options, lane=Lane.BACKGROUND)

@@ -15,6 +15,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isqrt
 
 DAY_MS = 86_400_000
 FILL = 0.8
@@ -23,6 +24,9 @@ MOST_PIECES = 64
 _SPARSE = 4
 """Where the rows fill less than a quarter of a slice, what is empty is cut off first."""
 _SPARE = 1.1
+_LIKE = 1.5
+"""Densities are alike up to this ratio. Where they are not, rows crowd together, and a coarse cut
+first shows where: rows of working hours only cost a quarter fewer calls so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,23 @@ def cut(whole: Slice, times: Sequence[int], total: int, size: int) -> list[Slice
     aim = max(1, int(size * FILL))
     start, stop, rows = _filled(whole.since, end, known, max(total, size + 1))
     count = min(MOST_PIECES, max(2, -(-rows // aim)))
+    if not _even(known, stop - start, rows):
+        count = max(2, isqrt(count) + 1)
     marks = {whole.since, *(start + (stop - start) * n // count for n in range(count)), stop, end}
     if stop - start < (end - whole.since) // 2:
         # Whatever the guess is worth, no part is longer than half of the slice.
         marks.add((whole.since + end) // 2)
     slices = [Slice(begin, until) for begin, until in pairwise(sorted(marks))]
     return slices if whole.until is not None else [*slices, Slice(end, None)]
+
+
+def _even(times: Sequence[int], span: int, rows: int) -> bool:
+    """True if the page is about as dense as the whole: then parts of one length have like rows."""
+    if len(times) < 2 or span <= 0:
+        return True
+    here = (len(times) - 1) * span
+    there = (max(times) - min(times)) * rows
+    return there <= here * _LIKE and here <= there * _LIKE
 
 
 def _filled(since: int, end: int, times: Sequence[int], total: int) -> tuple[int, int, int]:

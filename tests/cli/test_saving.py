@@ -10,7 +10,12 @@ import pytest
 pytest.importorskip("click")
 pytest.importorskip("rich")
 
+from click.testing import CliRunner
+
+from fincard_async import FincardClient
 from fincard_async._generated.operations import load
+from fincard_async.cli.app import app
+from fincard_async.cli.settings import Setup
 from fincard_async.exports import columns_of
 
 from .kit import Cli
@@ -64,6 +69,29 @@ def test_every_query_has_a_file(cli: Cli, cards: list[str], tmp_path: Path) -> N
     result = cli.run("transactions", "operations-v1", "--output", "old.csv")
     assert result.exit_code == 0
     assert len((tmp_path / "old.csv").read_text().splitlines()) == 7
+
+
+def test_what_is_only_best_effort(cli: Cli, cards: list[str]) -> None:
+    """A count that never fits is told, with the rows."""
+    # The count of both looks at the slice is that of before a row had gone.
+    cli.sandbox.controls.move_lists(seed=5, stale_totals=1.0, script=[(0, 0, 2)])
+    result = cli.run("transactions", "operations", "--since", "0", "--output", "a.csv")
+    assert result.exit_code == 0
+    assert "2 rows in a.csv" in result.stderr
+    assert "1 slices may not be whole" in result.stderr
+
+
+def test_ctrl_c(cli: Cli, cards: list[str], tmp_path: Path) -> None:
+    """What was read is kept, and the command that goes on is printed."""
+
+    def interrupt(profile: str | None) -> FincardClient:
+        raise KeyboardInterrupt
+
+    command = ("transactions", "operations", "--output", "a.csv")
+    result = CliRunner().invoke(app, command, obj=Setup(connect=interrupt))
+    assert result.exit_code == 3
+    assert "Go on with:" in result.stderr
+    assert "--output a.csv" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.runtime.lists import Row, Shelf, Source
 pytestmark = pytest.mark.faults
 
 SEEDS = int(os.environ.get("FINCARD_LIST_SEEDS", "1000"))
-SIZE, COUNT, SPAN = 6, 60, 40_000
+SIZE, COUNT, SPAN = 6, 48, 40_000
 
 SCENARIOS: dict[str, tuple[dict[str, Any], bool]] = {
     "inserted": ({"inserts": 0.4}, False),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec import field
 
-from fincard_async import Sealed
+from fincard_async import Sealed, Secret
 from fincard_async._generated.models.common import (
     AuthorizationStatus,
     AuthorizationType,
@@ -21,6 +22,9 @@ from fincard_async._generated.models.transactions import (
     ThreeDsRecord,
 )
 from fincard_async._generated.operations import OPERATION_NAMES, load
+from fincard_async._sansio.model import Model
+from fincard_async._sansio.money import Money
+from fincard_async._sansio.operation import Operation, Safety
 from fincard_async.exports import columns_of, row_of
 
 PAGED = [name for name in OPERATION_NAMES if load(name).shape == "page"]
@@ -91,3 +95,38 @@ def test_a_moment_that_no_calendar_has() -> None:
     row = row_of(record, columns_of(OPERATIONS))
     assert row["transaction_time"] == 10**18
     assert "transaction_time_iso" not in row
+
+
+class Inner(Model, frozen=True, kw_only=True):
+    """Something nested."""
+
+    code: Secret | None = None
+    price: Money | None = None
+    kind: OperationType | None = None
+    names: list[str] = field(default_factory=list)
+
+
+class Outer(Model, frozen=True, kw_only=True):
+    """A record with every kind of field."""
+
+    mixed: int | str
+    flag: bool
+    inner: Inner | None = None
+    several: list[Inner] = field(default_factory=list)
+
+
+def test_every_kind_of_field() -> None:
+    """Either of two types is text; a list and a struct are JSON, without what is secret."""
+    operation = Operation(
+        name="t.t", path="/t", input=Outer, output=Outer, shape="page", safety=Safety.READ, rules=()
+    )
+    columns = columns_of(operation)
+    assert [column.kind for column in columns] == ["text", "boolean", "json", "json"]
+    inner = Inner(code=Secret("x"), price=Decimal("1.50"), kind=OperationType("create"))
+    record = Outer(mixed=5, flag=False, inner=inner, several=[inner, Inner(names=["a"])])
+    assert row_of(record, columns) == {
+        "mixed": "5",
+        "flag": False,
+        "inner": '{"price":"1.50","kind":"create","names":[]}',
+        "several": '[{"price":"1.50","kind":"create","names":[]},{"names":["a"]}]',
+    }

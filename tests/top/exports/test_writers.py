@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from fincard_async.exports import Column
+from fincard_async.errors import MissingExtraError
+from fincard_async.exports import FORMATS, Column
 from fincard_async.exports.columns import Row
 from fincard_async.exports.formats import CsvWriter
 
@@ -79,3 +81,16 @@ def test_row_groups(tmp_path: Path) -> None:
     assert table.num_rows == 25_001
     assert table["amount"][0].as_py() == Decimal(EXACT)
     assert table.to_pylist()[-1] == {"id": "last", "amount": None, "time": None, "flag": False}
+
+
+@pytest.mark.parametrize(
+    "form, package, extra", [("xlsx", "xlsxwriter", "excel"), ("parquet", "pyarrow", "parquet")]
+)
+def test_an_extra_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, form: str, package: str, extra: str
+) -> None:
+    """It is named before anything is read."""
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"fincard_async.exports.{extra}", raising=False)
+    with pytest.raises(MissingExtraError, match=rf"fincard-async\[{extra}\]"):
+        FORMATS[form]()
