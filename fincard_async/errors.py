@@ -40,25 +40,6 @@ secrets, request bodies or objects of the HTTP library.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadSoFar:
-    """How far a read of many rows came before its error.
-
-    Attributes:
-        delivered: Rows that the caller got before the error.
-        resume: JSON text with which another reader of the same query goes on, also in another
-            process: for ``Paginator.resume``, or the ``checkpoint`` of ``export`` and ``follow``.
-        rows: Of ``collect()``, the rows themselves, for it had not returned any; else empty.
-    """
-
-    delivered: int
-    resume: str = field(repr=False)
-    rows: Sequence[object] = field(default=(), repr=False)
-
 
 class FincardError(Exception):
     """Base of all errors of this package.
@@ -71,10 +52,15 @@ class FincardError(Exception):
         code: Business code of the envelope; None without one.
         status: HTTP status of the reply; None without a reply.
         attempts: How many times the request was handed to the transport.
-        read_so_far: Of a read of many rows: what was delivered, and how to go on; else None.
+        delivered: Of a read of many rows, how many the caller got before the error; else None.
+        resume_token: JSON text with which another reader of the same query goes on, also in another
+            process: for ``Paginator.resume``, or the ``checkpoint`` of ``export`` and ``follow``.
+        rows: Of ``collect()``, the rows themselves, for it had not returned any; else empty.
     """
 
-    read_so_far: ReadSoFar | None = None
+    delivered: int | None = None
+    resume_token: str | None = None
+    rows: tuple[object, ...] = ()
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ from fincard_async._sansio.paging import (
     milliseconds,
 )
 from fincard_async._sansio.slices import Slice, spans
-from fincard_async.errors import FincardError, ReadSoFar, ValidationError
+from fincard_async.errors import FincardError, ValidationError
 
 from .query import PageSource
 from .slice_reader import Outcome, SliceReader, WholeReader
@@ -133,7 +133,7 @@ class SliceExport(Generic[O]):
         """Read the first slices of the queue that are not read, and put what came of them there."""
         if (error := parts[0].error) is not None:
             parts[0].error = None
-            error.read_so_far = ReadSoFar(delivered=self._report.rows, resume=self.checkpoint)
+            error.delivered, error.resume_token = self._report.rows, self.checkpoint
             raise error
         near = list(islice(parts, self._concurrency * _LOOK_AHEAD))
         chosen = [part for part in near if part.outcome is None][: self._concurrency]

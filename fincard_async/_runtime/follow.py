@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from fincard_async._sansio.page_tokens import FollowToken, read_token, write_token
 from fincard_async._sansio.paging import Follow, Moment, milliseconds, natural_key
 from fincard_async._sansio.seen import digest
-from fincard_async.errors import FincardError, ReadSoFar, ValidationError
+from fincard_async.errors import FincardError, ValidationError
 
 from .export import start_export
 from .query import PageSource
@@ -67,7 +67,7 @@ class Follower(Generic[O]):
                         yield record
                 await self._source.clock.sleep(self._interval)
         except FincardError as error:
-            error.read_so_far = ReadSoFar(delivered=self._delivered, resume=self.checkpoint)
+            error.delivered, error.resume_token = self._delivered, self.checkpoint
             raise
 
     async def _begin(self) -> None:

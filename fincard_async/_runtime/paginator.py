@@ -16,7 +16,7 @@ from fincard_async._sansio.page_tokens import PageToken, read_token, write_token
 from fincard_async._sansio.paging import Export, Follow, Moment, Page
 from fincard_async._sansio.seen import Seen
 from fincard_async._sansio.walk import Step, Walk
-from fincard_async.errors import FincardError, ReadSoFar, ValidationError
+from fincard_async.errors import FincardError, ValidationError
 
 from .export import start_export
 from .follow import start_follow
@@ -62,7 +62,7 @@ class PageReader(Generic[O]):
                     yield page
         except FincardError as error:
             token = PageToken(query=self._name, page=walk.number, end=walk.end, seen=[])
-            error.read_so_far = ReadSoFar(delivered=walk.rows, resume=write_token(token))
+            error.delivered, error.resume_token = walk.rows, write_token(token)
             raise
 
     async def __aiter__(self) -> AsyncGenerator[O, None]:
@@ -78,7 +78,7 @@ class PageReader(Generic[O]):
                             yield record
         except FincardError as error:
             token = write_token(self._token(walk, seen))
-            error.read_so_far = ReadSoFar(delivered=seen.delivered, resume=token)
+            error.delivered, error.resume_token = seen.delivered, token
             raise
 
     async def first(self) -> O | None:
@@ -98,10 +98,7 @@ class PageReader(Generic[O]):
                     if limit is not None and len(rows) >= limit:
                         break
         except FincardError as error:
-            if (so_far := error.read_so_far) is not None:
-                error.read_so_far = ReadSoFar(
-                    delivered=len(rows), resume=so_far.resume, rows=tuple(rows)
-                )
+            error.delivered, error.rows = len(rows), tuple(rows)
             raise
         return rows
 
@@ -152,7 +149,9 @@ class PageReader(Generic[O]):
         start, size = self._start, self._source.size
         if start is None:
             return Walk(size, time=self._freezes)
-        return Walk(size, number=start.page, end=start.end, time=self._freezes)
+        # A window that shrinks behind the first page would renumber the pages.
+        freezes = self._freezes if start.page == 1 else None
+        return Walk(size, number=start.page, end=start.end, time=freezes)
 
     def _token(self, walk: Walk, seen: Seen) -> PageToken:
         """Where to go on: by time where rows come newest first, else at the page before."""
@@ -166,7 +165,8 @@ class PageReader(Generic[O]):
 
     async def _through(self, walk: Walk) -> AsyncGenerator[Page[O], None]:
         while True:
-            until = self._source.until if walk.end is None else walk.end
+            ends = [end for end in (self._source.until, walk.end) if end is not None]
+            until = min(ends, default=None)
             for page in await self._batch(walk.number, walk.ahead(self._prefetch + 1), until):
                 step = walk.take(page)
                 if step is Step.AGAIN:

@@ -157,7 +157,7 @@ class Paginator(Protocol[T]):
         """The rows after those that a broken loop delivered, also in another process.
 
         Args:
-            token: ``error.read_so_far.resume`` of a paginator with the same filters.
+            token: ``error.resume_token`` of a paginator with the same filters.
 
         Raises:
             ValidationError: The token is none, or belongs to another query.

@@ -105,6 +105,7 @@ class Walk:
         """Freeze the window's end at the newest row, once the rows show that it came first.
 
         That moment is of the server's own clock. This machine's would hide rows if it were slow.
+        A millisecond more, should the server not count its limit in.
         """
         if self._time is None or self._read:
             return
@@ -113,4 +114,4 @@ class Walk:
             return
         falling = all(later <= earlier for earlier, later in pairwise(times))
         if falling and times[0] > times[-1]:
-            self.end = times[0]
+            self.end = times[0] + 1

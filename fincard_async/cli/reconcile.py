@@ -52,7 +52,8 @@ _NOTHING: Final = frozenset({"planned", "refused", "failed", "withdrawn"})
     default=[OperationType.CREATE.value],
     show_default=True,
     type=click.Choice([kind.value for kind in OperationType], case_sensitive=False),
-    help="Kind of operation that the journals keep.",
+    metavar="KIND",
+    help=f"Operation that the journals keep. One of: {', '.join(k.value for k in OperationType)}.",
 )
 @click.option(
     "--format",

@@ -297,7 +297,7 @@ MUTANTS: Final = (
     Mutant(
         "the end of the window is not frozen",
         _WALK,
-        "            self.end = times[0]\n",
+        "            self.end = times[0] + 1\n",
         "            pass\n",
         (PAGES,),
     ),

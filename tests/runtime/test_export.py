@@ -228,10 +228,9 @@ async def test_an_error_and_its_checkpoint(at_call: int, concurrency: int) -> No
     export = query.reader().export(concurrency=concurrency)
     with pytest.raises(TimedOut) as caught:
         await drain(export, before)
-    so_far = caught.value.read_so_far
-    assert so_far is not None
-    assert (so_far.delivered, so_far.resume) == (len(before), export.checkpoint)
-    again = query.reader().export(checkpoint=so_far.resume)
+    error = caught.value
+    assert (error.delivered, error.resume_token) == (len(before), export.checkpoint)
+    again = query.reader().export(checkpoint=error.resume_token)
     assert before + [row async for row in again] == ROWS
 
 

@@ -340,14 +340,39 @@ async def test_the_end_is_frozen_at_the_newest_row() -> None:
     """The later pages ask for nothing newer than the first row of the first page."""
     source = Source(shelf(DAY[::-1], 2), size=2)
     assert await source.reader().collect() == DAY
-    assert [asked.until for asked in source.asked] == [None, 1000, 1000, 1000, 1000]
+    assert [asked.until for asked in source.asked] == [None, 1001, 1001, 1001, 1001]
 
 
 async def test_the_callers_own_end_is_lowered_only() -> None:
     """The frozen end is a moment inside of the window that was asked for."""
     source = Source(shelf(DAY[::-1], 2), size=2, until=975, since=935)
     assert await source.reader().collect() == DAY[3:7]
-    assert {(asked.since, asked.until) for asked in source.asked} == {(935, 975), (935, 970)}
+    assert {(asked.since, asked.until) for asked in source.asked} == {(935, 975), (935, 971)}
+
+
+async def test_the_callers_own_end_is_never_raised() -> None:
+    """Also where the newest row stands at that very end."""
+    source = Source(shelf(DAY[::-1], 2), size=2, until=970)
+    assert await source.reader().collect() == DAY[3:]
+    assert {asked.until for asked in source.asked} == {970}
+
+
+async def test_a_limit_that_does_not_count_in() -> None:
+    """The frozen end loses no row of its own millisecond."""
+    whole = shelf(DAY[::-1], 2)
+
+    def page(asked: Asked) -> tuple[Sequence[Row], int]:
+        return whole(asked._replace(until=None if asked.until is None else asked.until - 1))
+
+    assert await Source(page, size=2).reader().collect() == DAY
+
+
+async def test_nothing_is_frozen_in_the_middle() -> None:
+    """A window that shrinks behind the first page would renumber the pages behind it."""
+    source = Source(shelf(DAY[::-1], 2), size=2)
+    token = PageToken(query=source.name(window=True), page=3, end=None, seen=[])
+    assert await source.reader().resume(write_token(token)).collect() == DAY[4:]
+    assert {asked.until for asked in source.asked} == {None}
 
 
 @pytest.mark.parametrize(
@@ -395,12 +420,11 @@ async def test_an_error_tells_how_to_go_on(at: int, paging: Paging) -> None:
     before: list[Row] = []
     with pytest.raises(TimedOut) as caught:
         await gather(source.reader(), before)
-    so_far = caught.value.read_so_far
-    assert so_far is not None
-    assert so_far.delivered == len(before) == 2 * (at - 1)
-    token = json.loads(so_far.resume)
-    assert token["query"] == "lists.rows/None..None"
-    after = await source.reader().resume(so_far.resume).collect()
+    token = caught.value.resume_token
+    assert token is not None
+    assert caught.value.delivered == len(before) == 2 * (at - 1)
+    assert json.loads(token)["query"] == "lists.rows/None..None"
+    after = await source.reader().resume(token).collect()
     assert before + after == DAY
 
 
@@ -410,23 +434,18 @@ async def test_a_resumed_reader_may_break_off_again() -> None:
     with pytest.raises(TimedOut) as caught:
         await source.reader().collect()
     source = failing(DAY[::-1], 2)
-    assert caught.value.read_so_far is not None
     with pytest.raises(TimedOut) as again:
-        await source.reader().resume(caught.value.read_so_far.resume).collect()
-    assert again.value.read_so_far is not None
-    rows_between = again.value.read_so_far.rows
-    rest = await source.reader().resume(again.value.read_so_far.resume).collect()
-    assert [*DAY[:2], *rows_between, *rest] == DAY
+        await source.reader().resume(str(caught.value.resume_token)).collect()
+    rest = await source.reader().resume(str(again.value.resume_token)).collect()
+    assert [*DAY[:2], *again.value.rows, *rest] == DAY
 
 
 async def test_what_collect_had_is_on_its_error() -> None:
     """The list that it could not return is not lost."""
     with pytest.raises(TimedOut) as caught:
         await failing(DAY[::-1], 3).reader().collect()
-    assert caught.value.read_so_far is not None
-    assert caught.value.read_so_far.rows == tuple(DAY[:4])
-    assert "4" in repr(caught.value.read_so_far)
-    assert "Row" not in repr(caught.value.read_so_far)
+    assert (caught.value.delivered, caught.value.rows) == (4, tuple(DAY[:4]))
+    assert "Row" not in repr(caught.value) + str(caught.value)
 
 
 async def test_pages_go_on_at_the_page_that_failed() -> None:
@@ -435,8 +454,7 @@ async def test_pages_go_on_at_the_page_that_failed() -> None:
     with pytest.raises(TimedOut) as caught:
         async for _ in source.reader().pages():
             pass
-    assert caught.value.read_so_far is not None
-    again = source.reader().resume(caught.value.read_so_far.resume)
+    again = source.reader().resume(str(caught.value.resume_token))
     assert [page.number async for page in again.pages()] == [3, 4, 5]
 
 
