@@ -18,6 +18,7 @@ from .query import PageSource
 O = TypeVar("O")  # noqa: E741 - output
 
 _MOST_PASSES = 5
+_SPARE_PAGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class SliceReader(Generic[O]):
         if len(page.records) < self._size:
             behind = await self._page(span.asked, number=2)
             if not behind.records:
-                both = [*page.records, *filter(self._has_key, first.records)]
+                both = [*filter(self._has_key, first.records), *page.records]
                 return self._outcome(span, both, best_effort=True)
             self._size = min(self._size, max(1, len(page.records)))
         return [span]
@@ -95,18 +96,24 @@ class SliceReader(Generic[O]):
         """Read its pages again and again, until the rows are as many as the server counts."""
         found: dict[object, O] = {}
         for turn in range(_MOST_PASSES):
-            before, number, rows, total = len(found), 0, 0, 1
-            while rows < total:
+            before, number, rows = len(found), 0, 0
+            while True:
                 number += 1
                 page = await self._page(asked, number=number)
-                if not page.records:
-                    break
-                rows, total = rows + len(page.records), page.total
+                rows += len(page.records)
                 fresh = page.records if turn == 0 else filter(self._has_key, page.records)
                 found |= {self._key_of(record): record for record in fresh}
-            if len(found) >= total or before == len(found):
+                if self._ends(page, number, rows):
+                    break
+            if len(found) >= page.total or before == len(found):
                 break
         return self._outcome(span, found.values(), best_effort=True)
+
+    def _ends(self, page: PageData[O], number: int, rows: int) -> bool:
+        """True behind the last page; a count that is too low does not hide full pages."""
+        if not page.records or number >= 2 * -(-page.total // self._size) + _SPARE_PAGES:
+            return True
+        return len(page.records) < self._size and rows >= page.total
 
     async def _page(self, asked: tuple[int | None, int | None], *, number: int = 1) -> PageData[O]:
         since, until = asked

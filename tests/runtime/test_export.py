@@ -129,6 +129,22 @@ async def test_a_millisecond_with_more_than_a_page() -> None:
     assert export.report.best_effort == 1
 
 
+@pytest.mark.parametrize("error", [-20, -1, 3])
+async def test_a_crowded_millisecond_and_a_wrong_count(error: int) -> None:
+    """Too low, it hides no full page; too high, it does not go on for ever."""
+    crowd = [Row(f"x{number:02d}", 105_000) for number in range(45)]
+    fine = shelf(crowd, 10)
+
+    def page(asked: Asked) -> tuple[Sequence[Row], int]:
+        rows, total = fine(asked)
+        return rows, max(0, total + error)
+
+    query = Source(page, size=10)
+    export = query.reader().export(since=105_000, until=105_001)
+    assert len({row.no async for row in export}) == 45
+    assert export.report.best_effort == 1
+
+
 async def test_a_full_millisecond_beside_another() -> None:
     """Each fits a page although both together do not: then neither is best effort."""
     rows = [Row(f"{number:02d}", 100 + number // 9) for number in range(27)]
@@ -235,7 +251,7 @@ async def test_an_error_and_its_checkpoint(at_call: int, concurrency: int) -> No
 
 
 async def test_the_same_export_goes_on_after_an_error() -> None:
-    """Nothing that the other slices brought is read again."""
+    """Another loop over it begins behind what was delivered."""
     query = failing(9)
     export = query.reader().export(concurrency=4)
     rows: list[Row] = []
