@@ -89,8 +89,7 @@ class SessionTransport:
                 trace_request_ctx=sent,
             ) as response:
                 body = await _read(response)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return HttpResponse(response.status, headers, body)
+                return HttpResponse(response.status, _headers(response), body)
         except TransportFailure:
             raise
         except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
@@ -139,6 +138,15 @@ def _verified() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """By lower-case name; a header that came twice is one list, as HTTP has it."""
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
