@@ -181,7 +181,9 @@ class Pipeline:
                     HttpRequest(prepared.path, headers, prepared.body),
                     min(remaining, settings.retry.attempt_timeout),
                 )
-                result = interpret(prepared.operation, prepared.request, response, self.refusals)
+                result = interpret(
+                    prepared.operation, prepared.request, response, self.refusals, header
+                )
             except TransportFailure as failure:
                 error = from_failure(failure)
                 self._notice(error, None)
