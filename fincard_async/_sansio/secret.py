@@ -81,6 +81,9 @@ class Quiet(str):
     def __repr__(self) -> str:
         return "'...'"
 
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("text of a secret cannot be copied or pickled")
+
 
 @overload
 def as_secret(value: Secret | str) -> Secret: ...

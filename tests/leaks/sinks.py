@@ -96,7 +96,10 @@ def shown(value: object) -> str:
 
 
 def _captured(error: BaseException) -> list[str]:
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    try:
+        told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    except AttributeError:  # before Python 3.13 a half-made object in a frame stops it
+        return []
     told.stack = traceback.StackSummary.from_list(
         [each for each in told.stack if not each.filename.startswith(TESTS)]
     )
