@@ -53,7 +53,7 @@ from fincard_async.errors import FincardError, OutcomeUnknown, Unauthenticated, 
 from .auth import Authorization
 from .deadline import seconds_for
 from .doubts import Doubts
-from .hooks import CallEvent, Observers, Point, logger
+from .hooks import CallEvent, Observers, Point, logger, next_call
 from .limiter import Limiter
 from .ports import Clock, Entropy, Home, Transport
 
@@ -89,6 +89,7 @@ class _Progress:
     deadline: float
     """For the attempts; what is left after it is for settling."""
     attempts: int = 0
+    call: int = 0
     paid: int = 0
     """What its retries took from the budget."""
     token_was_refused: bool = False
@@ -135,8 +136,21 @@ class Pipeline:
             deadline=now + seconds - settling_time(operation, settings.retry, seconds),
             # An earlier call with this number that nobody settled is an open attempt of the order.
             in_doubt=prepared.order_no in self.doubts,
+            call=next_call() if self.observers else 0,
         )
         self._tell("prepared", prepared, progress)
+        try:
+            return await self._until_done(prepared, settings, progress)
+        except FincardError:
+            raise  # told already
+        except BaseException as error:  # cancelled, or a fault of the program
+            self._tell("finished", prepared, progress, error)
+            raise
+
+    async def _until_done(
+        self, prepared: Prepared, settings: Settings, progress: _Progress
+    ) -> object:
+        """The attempts of one call, and the pauses between them."""
         while True:
             progress.attempts += 1
             self._tell("attempt", prepared, progress)
@@ -150,7 +164,8 @@ class Pipeline:
                     if final is error:
                         raise
                     raise final from error
-                logger.info("%s: %s; again in %.3f s", operation.name, type(error).__name__, delay)
+                name = prepared.operation.name
+                logger.info("%s: %s; again in %.3f s", name, type(error).__name__, delay)
                 await self.clock.sleep(delay)
             else:
                 self.budget.refund(progress.paid)
@@ -268,17 +283,18 @@ class Pipeline:
         point: Point,
         prepared: Prepared,
         progress: _Progress,
-        error: FincardError | None = None,
+        error: BaseException | None = None,
     ) -> None:
         if self.observers:
             event = CallEvent(
                 point=point,
+                call=progress.call,
                 operation=prepared.operation.name,
                 order_no=prepared.order_no,
                 attempt=progress.attempts,
                 elapsed=self.clock.monotonic() - progress.started,
                 error=None if error is None else type(error).__name__,
-                status=None if error is None else error.status,
+                status=error.status if isinstance(error, FincardError) else None,
             )
             self.observers.tell(event)
 
