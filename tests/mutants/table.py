@@ -293,7 +293,7 @@ MUTANTS: Final = (
         "_sansio/envelope.py",
         '    return b"[" in brackets\n',
         "    return False\n",
-        ("faults/test_fuzz.py",),
+        ("sansio/test_envelope.py",),
     ),
     Mutant(
         "a reply stands in a traceback",
