@@ -6,13 +6,13 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 
-from fincard_async import BearerToken, CallOptions, FincardClient
+from fincard_async import BearerToken, CallOptions, FincardClient, Limits, PasswordLogin
 from fincard_async._generated.operations import load
-from fincard_async._runtime.ports import Transport
+from fincard_async._runtime.ports import Clock, Transport
 from fincard_async._transports.session import SessionTransport
 from fincard_async.errors import DuplicateOrder, FincardError, OutcomeUnknown
 from fincard_async.settle import settle
@@ -96,15 +96,24 @@ class Seen:
     clock: FakeClock = field(default_factory=FakeClock)
 
 
+class Reachable(Protocol):
+    """Whatever has an origin."""
+
+    origin: str
+
+
 def client_of(
-    server: Server, connect: Connect, clock: FakeClock, context: ssl.SSLContext | None = None
+    server: Reachable, connect: Connect, clock: Clock | None = None, *, login: bool = False
 ) -> FincardClient:
-    """A client of one server."""
+    """A client of one server; it logs in, or it has a token that is good for all."""
     return FincardClient(
         base_url=BASE_URL,
-        auth=BearerToken(TOKEN),
+        auth=PasswordLogin(email="ops@merchant.example", password=TOKEN)
+        if login
+        else BearerToken(TOKEN),
         tenant_id="acme",
-        transport=connect(server.origin, context or trusting()),
+        limits=Limits(max_concurrency=200),
+        transport=connect(server.origin, trusting()),
         clock=clock,
     )
 

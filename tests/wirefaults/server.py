@@ -26,14 +26,16 @@ class Server:
         self.origin = ""
         self.connections = 0
         self.requests: list[Request] = []
-        self.arrived = asyncio.Event()
-        """Set with every request."""
+        self.on_request: Callable[[], None] = lambda: None
+        """Called with every request."""
         self.commits = True
         """False: a spoilt request is not carried out."""
         self.plan: Plan = lambda request: None
         self.tokens: set[str] | None = None
         """Tokens that are valid; None: all."""
         self.spoilt = 0
+        self.answered = 0
+        """Requests that nothing more will be said to."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -57,8 +59,9 @@ class Server:
         try:
             while not writer.is_closing() and (request := await read_request(reader, number)):
                 self.requests.append(request)
-                self.arrived.set()
+                self.on_request()
                 await self._answer(Line(reader, writer), request)
+                self.answered += 1
         except ConnectionError:
             pass  # the client may leave whenever it likes
         finally:
