@@ -103,7 +103,12 @@ class Reachable(Protocol):
 
 
 def client_of(
-    server: Reachable, connect: Connect, clock: Clock | None = None, *, login: bool = False
+    server: Reachable,
+    connect: Connect,
+    clock: Clock | None = None,
+    *,
+    login: bool = False,
+    most: int = 200,
 ) -> FincardClient:
     """A client of one server; it logs in, or it has a token that is good for all."""
     return FincardClient(
@@ -112,7 +117,7 @@ def client_of(
         if login
         else BearerToken(TOKEN),
         tenant_id="acme",
-        limits=Limits(max_concurrency=200),
+        limits=Limits(max_concurrency=most),
         transport=connect(server.origin, trusting()),
         clock=clock,
     )

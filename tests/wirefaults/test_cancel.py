@@ -36,8 +36,8 @@ async def _piecemeal(line: Line, honest: bytes) -> None:
     answer = http(honest)
     size = len(answer) // 8
     for start in range(0, len(answer), size):
-        await line.say(answer[start : start + size])
         await anyio.lowlevel.checkpoint()
+        await line.say(answer[start : start + size])
 
 
 BEHAVIOURS: Final[dict[str, Spoil | None]] = {
@@ -91,9 +91,9 @@ async def cancelled_after(steps: int, call: Awaitable[object], server: Server) -
     task = asyncio.ensure_future(_watched(call, ended))
     for _ in range(steps):
         await next_step()
-    ended.whole = server.answered == len(server.requests)
     task.cancel(MARK)
     await asyncio.wait([task])
+    ended.whole = server.answered == len(server.requests)
     return ended
 
 
@@ -184,7 +184,7 @@ async def test_every_step_of_every_mutation(
     sweeps = [
         Sweep(connect, operation, BEHAVIOURS[behaviour], way)
         for operation in ALL_MUTATIONS
-        for way in WAYS
+        for way in (WAYS if operation in ("cards.open", "cards.freeze") else WAYS[:1])
     ]
     for sweep in sweeps:
         await sweep.run()
