@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from fincard_async._sansio.envelope import MAX_BODY_BYTES
@@ -23,6 +24,8 @@ from .home import Home
 _CONNECT_SECONDS: Final = 10.0
 _KEEPALIVE_SECONDS: Final = 15.0
 """Shorter than servers usually keep an idle connection, so that a stale one is rarely met."""
+_MOST_UNASKED: Final = 500
+"""Connections in a row that are passed over; a proxy may have spoken on every idle one."""
 
 
 class _Body(bytes):
@@ -70,6 +73,23 @@ async def _on_headers_sent(
         sent.yes = True
 
 
+class _Unasked(Exception):
+    """Something came over an idle connection: it must not be taken for an answer."""
+
+
+class _Request(aiohttp.ClientRequest):
+    """Uses no connection on which something lies that nobody asked for.
+
+    A proxy that gives up on an idle connection, or that mixes answers up, may say so in the form of
+    an answer; aiohttp would give it to the next request, and a refusal names no order.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if conn.protocol is not None and conn.protocol.should_close:
+            raise _Unasked
+        return await super().send(conn)
+
+
 class SessionTransport:
     """A pool of connections to one origin; opened on first use, in the loop of that use."""
 
@@ -101,26 +121,33 @@ class SessionTransport:
         """
         session = self._open()
         sent = _Sent()
-        failure: TransportFailure
-        try:
-            async with session.post(
-                self._url(request.path),
-                data=_Body(request.body),
-                headers=request.headers,
-                allow_redirects=False,
-                proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(
-                    total=timeout, connect=min(timeout, _CONNECT_SECONDS)
-                ),
-                trace_request_ctx=sent,
-            ) as response:
-                body = await _read(response)
-                return HttpResponse(response.status, _headers(response), body)
-        except TransportFailure:
-            raise
-        except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
-            failure = _failure(error, sent.yes)
+        failure = TransportFailure("connect", sent=False, detail="the server speaks unasked")
+        for _ in range(_MOST_UNASKED):
+            try:
+                return await self._exchange(session, request, timeout, sent)
+            except _Unasked:
+                continue  # nothing was sent, and that connection is closed
+            except TransportFailure:
+                raise
+            except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
+                failure = _failure(error, sent.yes)
+                break
         raise failure
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: HttpRequest, timeout: float, sent: _Sent
+    ) -> HttpResponse:
+        async with session.post(
+            self._url(request.path),
+            data=_Body(request.body),
+            headers=request.headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+            timeout=aiohttp.ClientTimeout(total=timeout, connect=min(timeout, _CONNECT_SECONDS)),
+            trace_request_ctx=sent,
+        ) as response:
+            body = await _read(response)
+            return HttpResponse(response.status, _headers(response), body)
 
     async def aclose(self) -> None:
         """Close every connection; a session that the caller gave stays open."""
@@ -150,6 +177,7 @@ class SessionTransport:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             auto_decompress=False,
             trust_env=False,
+            request_class=_Request,
             trace_configs=[trace],
         )
 
