@@ -335,6 +335,8 @@ MUTANTS: Final = (
         '        text = text.replace(secret.reveal(), "[secret]")\n',
         "        pass\n",
         ("leaks",),
+    ),
+    Mutant(
         "a status that aiohttp made up is the server's",
         _SESSION,
         _SORTED,
