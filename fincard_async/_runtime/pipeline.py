@@ -53,6 +53,7 @@ from .auth import Authorization
 from .doubts import Doubts
 from .hooks import CallEvent, Observers, Point, logger
 from .limiter import Limiter
+from .mutations import Mutations
 from .ports import Clock, Entropy, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
@@ -102,6 +103,7 @@ class Pipeline:
     limiter: Limiter
     budget: RetryBudget
     doubts: Doubts
+    mutations: Mutations
     clock: Clock
     entropy: Entropy
     observers: Observers
