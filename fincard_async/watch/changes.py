@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from fincard_async._generated.models.cards import CardBalance
-    from fincard_async.errors import FincardError
+import msgspec
+
+from fincard_async._generated.models.cards import CardBalance
+from fincard_async.errors import FincardError
 
 Kind = Literal["changed", "failing", "gone"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceChange:
+class BalanceChange(msgspec.Struct, frozen=True, kw_only=True, gc=False, eq=False):
     """Something happened to a watched card.
 
     Attributes:
@@ -54,7 +53,9 @@ class Pending:
         if waiting is None:
             self._changes[change.card_no] = change
         else:
-            self._changes[change.card_no] = replace(change, previous=waiting.previous)
+            self._changes[change.card_no] = msgspec.structs.replace(
+                change, previous=waiting.previous
+            )
 
     def take(self) -> BalanceChange | None:
         """The next one; None if nothing waits."""

@@ -21,7 +21,7 @@ class WatchStats:
     Attributes:
         cards: Cards that are watched.
         reads: Answers that counted, since the start.
-        changes: Answers that were another balance than before.
+        changes: Answers that were another balance than before; first ones do not count.
         errors: Reads that failed.
         discarded: Answers thrown away, because a mutation of the card overlapped the read.
         failing: Cards whose latest read failed.

@@ -34,6 +34,7 @@ from .changes import BalanceChange, Pending
 from .pace import Pace
 from .schedule import Schedule
 from .stats import Counters, WatchStats
+from .turnstile import Turnstile
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -78,6 +79,9 @@ class BalanceWatch:
         self._cards: dict[str, WatchedCard] = {}
         self._pending = Pending()
         self._counters = Counters(interval)
+        self._turnstile = Turnstile()
+        self._group: TaskGroup | None = None
+        self._workers = 0
         self._idle: list[anyio.Event] = []
         self._nap: anyio.CancelScope | None = None
         self._rearm = anyio.Event()
@@ -198,17 +202,16 @@ class BalanceWatch:
 
     def start(self, group: TaskGroup) -> None:
         """Begin to read."""
+        self._group = group
         group.start_soon(self._keep_time)
-        for _ in range(self._concurrency):
-            group.start_soon(self._work)
+        group.start_soon(self._turnstile.turn)
 
     async def _keep_time(self) -> None:
         while self._failure is None:
             self._rearm = anyio.Event()
             pause = self._until_next(self._clock.monotonic())
             if pause <= 0:
-                if self._idle:
-                    self._idle.pop().set()
+                self._call_worker()
                 await self._rearm.wait()
             elif pause == math.inf:
                 await self._rearm.wait()
@@ -219,6 +222,7 @@ class BalanceWatch:
 
     async def _work(self) -> None:
         while True:
+            await self._turnstile.pass_through()
             card = self._take()
             if card is not None:
                 await self._visit(card)
@@ -258,11 +262,18 @@ class BalanceWatch:
 
     def _hand_on(self, now: float) -> None:
         """While this worker is busy, another one or the timer must see to what comes next."""
+        if self._until_next(now) <= 0:
+            self._call_worker()
+        elif self._idle or self._workers < self._concurrency:
+            self._wake_timer()
+
+    def _call_worker(self) -> None:
+        """Wake one that is idle, or hire one: there are no more than were ever needed at once."""
         if self._idle:
-            if self._until_next(now) <= 0:
-                self._idle.pop().set()
-            else:
-                self._wake_timer()
+            self._idle.pop().set()
+        elif self._workers < self._concurrency and self._group is not None:
+            self._workers += 1
+            self._group.start_soon(self._work)
 
     def _wake_timer(self) -> None:
         self._rearm.set()
@@ -328,7 +339,7 @@ class BalanceWatch:
         counters.failing -= card.failures > 0
         change = card.seen(balance, began, wall)
         if change is not None:
-            counters.changes += 1
+            counters.changes += change.previous is not None
             self._tell(change)
 
     def _failed(self, card: WatchedCard, error: FincardError) -> None:
