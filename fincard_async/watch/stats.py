@@ -48,8 +48,11 @@ class WatchStats:
 
     @property
     def stretched(self) -> bool:
-        """True if the interval cannot be kept at present."""
-        return self.achieved_interval > _STRETCHED * self.interval
+        """True if the interval cannot be kept at present.
+
+        Either cards are read too seldom, or not even the first sweep ends within it.
+        """
+        return self.achieved_interval > _STRETCHED * self.interval or self.behind > self.interval
 
 
 class Counters:

@@ -27,6 +27,8 @@ OVERLOAD: Final = "faults/test_overload.py::test_an_outage_is_not_made_worse"
 CAUSES: Final = "faults/test_causes.py"
 PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
 
+WATCH: Final = "top/watch/test_watch.py"
+
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                await self.clock.sleep(delay)\n"
@@ -259,5 +261,33 @@ MUTANTS: Final = (
         "        if not isinstance(final, OutcomeUnknown):\n",
         "        if True:\n",
         (CAUSES,),
+    ),
+    Mutant(
+        "a balance read during a deposit counts",
+        "watch/card.py",
+        "return self.mutating == 0 and self.version == version",
+        "return True",
+        (WATCH,),
+    ),
+    Mutant(
+        "a late consumer sees an old balance",
+        "watch/changes.py",
+        "            self._changes[change.card_no] = msgspec.structs.replace(",
+        "            _ = msgspec.structs.replace(",
+        (WATCH,),
+    ),
+    Mutant(
+        "a hint during a read is lost",
+        "watch/watcher.py",
+        "            card.again = True\n",
+        "            pass\n",
+        (WATCH,),
+    ),
+    Mutant(
+        "a sweep goes before money",
+        "watch/watcher.py",
+        "lane=Lane.BACKGROUND",
+        "lane=Lane.MONEY",
+        ("top/watch/test_overload.py::test_money_does_not_wait_behind_a_sweep",),
     ),
 )
