@@ -45,16 +45,18 @@ from fincard_async._sansio.retry import (
     is_overload,
     most_attempts,
     pause,
+    settling_time,
 )
 from fincard_async._sansio.retry_after import read_retry_after
 from fincard_async.errors import FincardError, OutcomeUnknown, Unauthenticated, UsageError
 
 from .auth import Authorization
+from .deadline import seconds_for
 from .doubts import Doubts
 from .hooks import CallEvent, Observers, Point, logger
 from .limiter import Limiter
 from .mutations import Mutations
-from .ports import Clock, Entropy, Transport
+from .ports import Clock, Entropy, Home, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -86,6 +88,7 @@ class _Progress:
 
     started: float
     deadline: float
+    """For the attempts; what is left after it is for settling."""
     attempts: int = 0
     paid: int = 0
     """What its retries took from the budget."""
@@ -99,6 +102,7 @@ class Pipeline:
     """Carries out operations. Everything it needs of the outside world is a port."""
 
     transport: Transport
+    home: Home
     auth: Authorization | None
     limiter: Limiter
     budget: RetryBudget
@@ -119,6 +123,7 @@ class Pipeline:
             UsageError: Nothing was sent.
             FincardError: See the law of this module.
         """
+        self.home.enter()
         settings = merge(self.settings, options)
         if operation.mutates:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
@@ -126,10 +131,10 @@ class Pipeline:
         prepared = build_request(operation, request, money_as=settings.money_as)
         if path:
             prepared = replace(prepared, path=path)
-        now = self.clock.monotonic()
+        now, seconds = self.clock.monotonic(), seconds_for(settings.timeout)
         progress = _Progress(
             started=now,
-            deadline=now + settings.timeout,
+            deadline=now + seconds - settling_time(operation, settings.retry, seconds),
             # An earlier call with this number that nobody settled is an open attempt of the order.
             in_doubt=prepared.order_no in self.doubts,
         )
@@ -160,6 +165,8 @@ class Pipeline:
         mutates = prepared.operation.mutates
         lane = Lane.MONEY if mutates else settings.lane
         header = ""
+        if progress.attempts > 1:
+            self.home.enter()  # it may have been closed during the pause
         async with self.limiter.permit(progress.deadline, lane):
             headers = settings.headers
             if self.auth is not None:
