@@ -36,6 +36,14 @@ class PipelineCaller:
 
     async def call(self, operation: Operation[I, O], request: I, options: CallOptions | None) -> O:
         """One object."""
+        if not operation.mutates:
+            return cast(O, await self._pipeline.run(operation, request, options))
+        with self._pipeline.mutations.of(getattr(request, "card_no", None), operation.kind):
+            return await self._mutate(operation, request, options)
+
+    async def _mutate(
+        self, operation: Operation[I, O], request: I, options: CallOptions | None
+    ) -> O:
         started = self._pipeline.clock.monotonic()
         try:
             return cast(O, await self._pipeline.run(operation, request, options))

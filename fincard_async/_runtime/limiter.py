@@ -50,6 +50,8 @@ class Limiter:
         self._rate = None if limits.rate is None else RateLimit(limits.rate, limits.burst)
         self._limit = AdaptiveLimit(limits.max_concurrency)
         self._in_flight = 0
+        self.answered = self.troubled = 0
+        """Attempts since the start that were answered well, and that met a sign of overload."""
         self._paused_until = float("-inf")
         self._lanes = tuple(OrderedDict[_Ticket, None]() for _ in Lane)
 
@@ -75,12 +77,18 @@ class Limiter:
         """Let nobody go for ``seconds``; a longer pause that is in force stays."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
+    def paused(self, now: float) -> float:
+        """Seconds for which nobody may go from now on, because the server asked for it."""
+        return max(0.0, self._paused_until - now)
+
     def clean(self) -> None:
         """An attempt was answered well."""
+        self.answered += 1
         self._limit.clean()
 
     def trouble(self) -> None:
         """An attempt met a sign of overload."""
+        self.troubled += 1
         self._limit.trouble(self._clock.monotonic())
 
     async def acquire(self, deadline: float, lane: Lane) -> None:

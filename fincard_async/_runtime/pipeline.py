@@ -55,6 +55,7 @@ from .deadline import seconds_for
 from .doubts import Doubts
 from .hooks import CallEvent, Observers, Point, logger, next_call
 from .limiter import Limiter
+from .mutations import Mutations
 from .ports import Clock, Entropy, Home, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
@@ -107,6 +108,7 @@ class Pipeline:
     limiter: Limiter
     budget: RetryBudget
     doubts: Doubts
+    mutations: Mutations
     clock: Clock
     entropy: Entropy
     observers: Observers

@@ -32,6 +32,8 @@ CANCEL: Final = (
 )
 PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
 
+WATCH: Final = "top/watch/test_watch.py"
+
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
 _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
 _SORTED = "                failure = _failure(error, sent.yes)\n"
@@ -424,5 +426,31 @@ MUTANTS: Final = (
         "            except UsageError:\n                return None",
         "            except NotImplementedError:\n                return None",
         ("wirefaults/test_out_of_place.py",),
+        "a balance read during a deposit counts",
+        "watch/card.py",
+        "return self.mutating == 0 and self.version == version",
+        "return True",
+        (WATCH,),
+    ),
+    Mutant(
+        "a late consumer sees an old balance",
+        "watch/changes.py",
+        "            self._changes[change.card_no] = msgspec.structs.replace(",
+        "            _ = msgspec.structs.replace(",
+        (WATCH,),
+    ),
+    Mutant(
+        "a hint during a read is lost",
+        "watch/watcher.py",
+        "            card.again = True\n",
+        "            pass\n",
+        (WATCH,),
+    ),
+    Mutant(
+        "a sweep goes before money",
+        "watch/watcher.py",
+        "lane=Lane.BACKGROUND",
+        "lane=Lane.MONEY",
+        ("top/watch/test_overload.py::test_money_does_not_wait_behind_a_sweep",),
     ),
 )
