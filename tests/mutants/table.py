@@ -426,6 +426,8 @@ MUTANTS: Final = (
         "            except UsageError:\n                return None",
         "            except NotImplementedError:\n                return None",
         ("wirefaults/test_out_of_place.py",),
+    ),
+    Mutant(
         "a balance read during a deposit counts",
         "watch/card.py",
         "return self.mutating == 0 and self.version == version",
