@@ -92,8 +92,7 @@ def scrub(text: str) -> str:
 
 def _decode(operation: Operation[Model, object], data: bytes) -> object:
     try:
-        if operation.aliases:
-            data = _rename(operation.aliases, data)
+        data = rename_keys(operation.aliases, data)
         return operation.decoder.decode(_fit(operation.shape, data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         fault = str(error) if _SAFE_FAULT.match(str(error)) else type(error).__name__
@@ -112,7 +111,7 @@ def _fit(shape: str, data: bytes) -> bytes:
     return data
 
 
-def _rename(aliases: Sequence[tuple[str, str]], data: bytes) -> bytes:
+def rename_keys(aliases: Sequence[tuple[str, str]], data: bytes) -> bytes:
     """Read the other vocabulary (contract 7.1): only a body that uses it pays for this."""
     used = {other: name for other, name in aliases if f'"{other}"'.encode() in data}
     return rewrite(data, lambda value: _renamed(used, value)) if used else data

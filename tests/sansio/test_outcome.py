@@ -127,6 +127,8 @@ def test_the_table_covers_the_tree() -> None:
         errors.OutcomeUnknown,
         errors.UnsealError,
         errors.WebhookError,
+        errors.WebhookRefused,
+        errors.WebhookUnreadable,
         errors.JournalError,
         errors.JournalLocked,
         errors.PermissionDenied,

@@ -132,6 +132,8 @@ def test_every_error_of_a_call_has_a_row() -> None:
         errors.MissingExtraError,
         errors.UnsealError,
         errors.WebhookError,
+        errors.WebhookRefused,
+        errors.WebhookUnreadable,
         errors.JournalError,
         errors.JournalLocked,
     }
