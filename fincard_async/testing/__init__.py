@@ -7,6 +7,7 @@ from fincard_async.sandbox.faults import FAULTS, Fault, fault
 from .client import sandbox_client, sandbox_key, sandbox_login
 from .clock import FakeClock
 from .transport import ScriptedTransport, reply
+from .webhooks import deliver_to, platform_key, sign_webhook
 
 __all__ = [
     "FAULTS",
@@ -17,10 +18,13 @@ __all__ = [
     "RandomFaults",
     "ScriptedFaults",
     "ScriptedTransport",
+    "deliver_to",
     "fault",
     "load_faults",
+    "platform_key",
     "reply",
     "sandbox_client",
     "sandbox_key",
     "sandbox_login",
+    "sign_webhook",
 ]

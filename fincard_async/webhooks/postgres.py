@@ -194,7 +194,7 @@ async def _known(db: _Database, subject: str | None) -> Standing | None:
         f"SELECT {_STANDING} FROM fincard_inbox_subjects WHERE subject = $1",
         subject,
     )
-    return None if row is None else Standing(*row)
+    return None if row is None else Standing(*row.values())
 
 
 async def _advance(db: _Database, subject: str, new: Standing) -> None:
