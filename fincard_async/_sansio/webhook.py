@@ -145,6 +145,12 @@ class WebhookEvent(Event, Generic[P]):
         return None if self.kind.state is None else _text(self.data, self.kind.state)
 
     @property
+    def final(self) -> bool:
+        """True if its state is of the last step, after which no other comes."""
+        place = self.kind.places.get((self.status or "").casefold())
+        return place is not None and place[0] == 2 * len(self.kind.states)
+
+    @property
     def merchant_order_no(self) -> str | None:
         """The client's number of the operation, if there is one."""
         return None if self.kind.order_number is None else _text(self.data, self.kind.order_number)
@@ -206,13 +212,6 @@ def standing(kind: EventKind[Any], data: object, digest: str) -> Standing | None
     step, place = kind.places.get(status.casefold(), (2 * len(kind.states) - 1, 0))
     time = None if kind.time is None else getattr(data, kind.time)
     return Standing(step, time or 0, place, digest, status)
-
-
-def is_final(kind: EventKind[Any], status: str | None) -> bool:
-    """True if a state is of the last step."""
-    return status is not None and kind.places.get(status.casefold(), (0, 0))[0] == 2 * len(
-        kind.states
-    )
 
 
 def read_event(

@@ -46,6 +46,7 @@ H = TypeVar("H", bound=Handler)
 
 LEASE_SECONDS: Final = 60.0
 RETENTION_SECONDS: Final = 7 * 86_400.0
+MOST_ATTEMPTS: Final = 100
 _SWEPT: Final = 100
 
 _log = logging.getLogger("fincard_async")
@@ -174,10 +175,12 @@ class Inbox:
     async def sweep(self) -> int:
         """Handle again what failed or was left behind by a crash, and forget what is old.
 
-        Call it now and then, such as every minute; returns how many events were handled.
+        Call it now and then, such as every minute; returns how many events were handled. After
+        ``MOST_ATTEMPTS`` an event is left alone: it stays in the store, and the log has said so.
         """
         handled = 0
-        for entry in await self.store.waiting(now=self._clock(), limit=_SWEPT):
+        now = self._clock()
+        for entry in await self.store.waiting(now=now, limit=_SWEPT, below=MOST_ATTEMPTS):
             event = read_event(
                 entry.body, KINDS, ENVELOPE, category=entry.category, request_id=entry.event_id
             )
@@ -212,7 +215,8 @@ class Inbox:
             if not isinstance(error, Exception):
                 raise
             doubt = isinstance(error, NotConfirmed)
-            _log.warning("webhook %s, attempt %d: %s", event.category, claim.attempts, name)
+            level = logging.ERROR if claim.attempts >= MOST_ATTEMPTS else logging.WARNING
+            _log.log(level, "webhook %s, attempt %d: %s", event.category, claim.attempts, name)
             return Receipt(outcome="unconfirmed" if doubt else "failed", event=event, error=name)
         with anyio.CancelScope(shield=True):
             await self.store.finish(

@@ -154,13 +154,14 @@ class PostgresStore:
         async with pool.acquire() as db:
             return await _known(db, subject)
 
-    async def waiting(self, *, now: float, limit: int) -> Sequence[Entry]:
+    async def waiting(self, *, now: float, limit: int, below: int) -> Sequence[Entry]:
         """See ``InboxStore``."""
         pool = await self._opened()
         rows = await pool.fetch(
             "SELECT digest, category, event_id, subject, body, attempts FROM fincard_inbox"
-            " WHERE done_at IS NULL AND lease_until <= $1 ORDER BY number LIMIT $2",
-            *(now, limit),
+            " WHERE done_at IS NULL AND lease_until <= $1 AND attempts < $2"
+            " ORDER BY attempts, number LIMIT $3",
+            *(now, below, limit),
         )
         return [Entry(**dict(row)) for row in rows]
 

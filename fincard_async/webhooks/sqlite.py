@@ -129,14 +129,15 @@ class SqliteStore:
         """See ``InboxStore``."""
         return await self._run(lambda db: _known(db, subject))
 
-    async def waiting(self, *, now: float, limit: int) -> Sequence[Entry]:
+    async def waiting(self, *, now: float, limit: int, below: int) -> Sequence[Entry]:
         """See ``InboxStore``."""
 
         def waiting(db: sqlite3.Connection) -> list[Entry]:
             rows = db.execute(
                 "SELECT digest, category, event_id, subject, body, attempts FROM events"
-                " WHERE done_at IS NULL AND lease_until <= ? ORDER BY rowid LIMIT ?",
-                (now, limit),
+                " WHERE done_at IS NULL AND lease_until <= ? AND attempts < ?"
+                " ORDER BY attempts, rowid LIMIT ?",
+                (now, below, limit),
             )
             return [
                 Entry(digest=a, category=b, event_id=c, subject=d, body=e, attempts=f)

@@ -77,8 +77,10 @@ class InboxStore(Protocol):
         """How far a subject is."""
         ...
 
-    async def waiting(self, *, now: float, limit: int) -> Sequence[Entry]:
-        """Events that are not done and that nobody has, the oldest first."""
+    async def waiting(self, *, now: float, limit: int, below: int) -> Sequence[Entry]:
+        """Events that are not done, that nobody has, and that were given out less often than
+        ``below``; first those that were given out least, then the oldest.
+        """
         ...
 
     async def prune(self, *, before: float) -> int:
@@ -151,13 +153,14 @@ class MemoryStore:
         """See ``InboxStore``."""
         return self._known.get(subject)
 
-    async def waiting(self, *, now: float, limit: int) -> Sequence[Entry]:
+    async def waiting(self, *, now: float, limit: int, below: int) -> Sequence[Entry]:
         """See ``InboxStore``."""
-        return [
+        found = [
             kept.entry
             for kept in self._kept.values()
-            if kept.done_at is None and kept.lease_until <= now
-        ][:limit]
+            if kept.done_at is None and kept.lease_until <= now and kept.entry.attempts < below
+        ]
+        return sorted(found, key=lambda entry: entry.attempts)[:limit]
 
     async def prune(self, *, before: float) -> int:
         """See ``InboxStore``."""
