@@ -20,6 +20,15 @@ _MOST_ANSWER: Final = 16 * 1024
 _NO_ANSWER: Final = HttpResponse(0, {}, b"")
 
 
+def check_url(url: str, *, anywhere: bool) -> None:
+    """Raise ConfigError for a URL that ``post_to`` would refuse."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError("the webhook URL must be http or https")
+    if not anywhere and not is_loopback(parts.hostname):
+        raise ConfigError("the webhook URL must be on this machine")
+
+
 @asynccontextmanager
 async def post_to(url: str, *, anywhere: bool = False) -> AsyncGenerator[Deliver]:
     """A way to one URL while the block runs.
@@ -32,11 +41,7 @@ async def post_to(url: str, *, anywhere: bool = False) -> AsyncGenerator[Deliver
     Raises:
         ConfigError: The URL is not http(s), or leads away from this machine.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError("the webhook URL must be http or https")
-    if not anywhere and not is_loopback(parts.hostname):
-        raise ConfigError("the webhook URL must be on this machine")
+    check_url(url, anywhere=anywhere)
     limit = aiohttp.ClientTimeout(total=_SECONDS)
     async with aiohttp.ClientSession(timeout=limit, cookie_jar=aiohttp.DummyCookieJar()) as session:
 
