@@ -219,6 +219,11 @@ class Event:
     card: str | None = None
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names on the wire of the payload's fields that are secret in plain text."""
+        return tuple(field.wire for field in self.payload.fields if field.type.kind == "secret")
+
+    @property
     def constant(self) -> str:
         """Name of the constant in the events module."""
         return self.name.upper()

@@ -123,6 +123,7 @@ def event(found: Event) -> Code:
         confirmed_by=asked and call("Confirmation", query=asked[0], filter=asked[1]),
         order_number=found.order_number,
         card=found.card,
+        secrets=found.secrets,
         aliases=tuple(
             (other, field.wire) for field in found.payload.fields for other in field.aliases
         ),

@@ -253,6 +253,7 @@ WORK_ORDER: Final = EventKind(
     state="trade_status",
     states=(("processing",), ("success", "succeed", "fail", "failed")),
     order_number="merchant_order_no",
+    secrets=("target",),
 )
 """A work order moved on."""
 

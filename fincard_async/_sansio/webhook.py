@@ -18,7 +18,7 @@ import msgspec
 
 from fincard_async.errors import WebhookUnreadable
 
-from .codec import decode_any, make_decoder
+from .codec import decode_any, make_decoder, rewrite
 from .envelope import repeats_a_key, too_deep
 from .model import Model
 from .responses import rename_keys
@@ -60,6 +60,8 @@ class EventKind(Generic[P]):
     """None for what no query tells; else it is about money."""
     order_number: str | None = None
     card: str | None = None
+    secrets: tuple[str, ...] = ()
+    """Names on the wire of fields that are secret in plain text, and are not kept."""
     aliases: tuple[tuple[str, str], ...] = ()
 
     @cached_property
@@ -212,6 +214,22 @@ def standing(kind: EventKind[Any], data: object, digest: str) -> Standing | None
     step, place = kind.places.get(status.casefold(), (2 * len(kind.states) - 1, 0))
     time = None if kind.time is None else getattr(data, kind.time)
     return Standing(step, time or 0, place, digest, status)
+
+
+def kept_body(event: Event) -> bytes:
+    """The body as an inbox may keep it: without what is secret in plain text."""
+    secrets = frozenset(event.kind.secrets) if isinstance(event, WebhookEvent) else frozenset[str]()
+    if not secrets:
+        return event.raw
+    return rewrite(event.raw, lambda value: _without(secrets, value))
+
+
+def _without(names: frozenset[str], value: object) -> object:
+    if isinstance(value, list):
+        return [_without(names, item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without(names, item) for name, item in value.items() if name not in names}
+    return value
 
 
 def read_event(

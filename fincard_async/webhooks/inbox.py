@@ -14,14 +14,14 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 import anyio
 
 from fincard_async._generated.events import ENVELOPE, KINDS
 from fincard_async._sansio.messages import HttpResponse
-from fincard_async._sansio.webhook import Event, Standing, WebhookEvent, read_event
+from fincard_async._sansio.webhook import Event, Standing, WebhookEvent, kept_body, read_event
 from fincard_async.errors import (
     ConfigError,
     FincardError,
@@ -184,6 +184,8 @@ class Inbox:
             event = read_event(
                 entry.body, KINDS, ENVELOPE, category=entry.category, request_id=entry.event_id
             )
+            # What is not kept is not in the body any more; the event is the same one.
+            event = replace(event, digest=entry.digest)
             handled += (await self._take(event, entry)).accepted
         await self.store.prune(before=self._clock() - self._retention)
         return handled
@@ -294,5 +296,5 @@ def _entry(event: Event) -> Entry:
         category=event.category,
         event_id=event.event_id,
         subject=event.subject,
-        body=event.raw,
+        body=kept_body(event),
     )

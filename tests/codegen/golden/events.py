@@ -51,6 +51,7 @@ CARD_MOVED: Final = EventKind(
     time="moved_at",
     order_number="merchant_order_no",
     card="card_no",
+    secrets=("pin",),
     aliases=(("id", "cardNo"),),
 )
 """A card moved."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from msgspec import field
 
 from fincard_async._sansio.model import Model
+from fincard_async._sansio.secret import Secret
 
 
 class MoveNotice(Model, frozen=True, kw_only=True):
@@ -20,6 +21,9 @@ class MoveNotice(Model, frozen=True, kw_only=True):
 
     merchant_order_no: str | None = field(name="merchantOrderNo", default=None)
     """The order."""
+
+    pin: Secret | None = None
+    """A secret in plain text."""
 
     moved_at: int | None = field(name="movedAt", default=None)
     """When, in milliseconds."""
