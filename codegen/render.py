@@ -58,8 +58,8 @@ def _templated(api: Api) -> Iterable[tuple[str, str, str]]:
 
     def printed(template: str, **values: Any) -> str:
         page = environment.get_template(f"{template}.py.jinja")
-        words = {"lit": literals, "stub": stubs, "sentence": sentence, "docstring": docstring}
-        words["fold"] = fold
+        words: dict[str, Any] = {"lit": literals, "stub": stubs, "sentence": sentence}
+        words |= {"docstring": docstring, "fold": fold}
         return page.render(api=api, **words, **values)
 
     for package, text in _PACKAGES.items():

@@ -97,7 +97,9 @@ async def open_three_ds(keys: Sequence[CardKey], records: Sequence[ThreeDsRecord
     Raises:
         UnsealError: A value does not open with any of these keys.
     """
-    wanted = [(record.values, _THREE_DS.get(record.type, "text")) for record in records]
+    wanted: list[Wanted] = [
+        (record.values, _THREE_DS.get(record.type, "text")) for record in records
+    ]
     if len(wanted) == 1 or len(keys) == 1:
         return await open_all(keys, wanted)
     return [value for each in wanted for value in await open_all(keys, [each])]

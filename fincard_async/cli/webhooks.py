@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
@@ -79,7 +79,7 @@ def listen(port: int, path: str, key: str | None, reveal: bool) -> None:
 @click.option("--category", metavar="NAME", help=f"What the header {CATEGORY_HEADER} said.")
 @_key
 def verify(
-    file: click.utils.LazyFile,
+    file: BinaryIO,
     signature: str | None,
     headers: Path | None,
     category: str | None,

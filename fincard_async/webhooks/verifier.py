@@ -151,6 +151,7 @@ def _timed(given: AnyKey) -> _Timed:
 
 def _given(headers: Headers) -> dict[str, set[str]]:
     """The values of each header, by its name in lower case."""
+    pairs: Iterable[tuple[str | bytes, str | bytes]]
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     found: dict[str, set[str]] = {}
     for name, value in pairs:

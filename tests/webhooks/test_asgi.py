@@ -196,17 +196,18 @@ def litestar_app(hook: WebhookApp) -> Any:
     """Litestar mounts it."""
     litestar = pytest.importorskip("litestar")
 
-    @litestar.asgi("/webhooks", is_mount=True, copy_scope=True)
-    async def receive(scope: Any, receive: Any, send: Any) -> None:
+    async def webhooks(scope: Any, receive: Any, send: Any) -> None:
         await hook(scope, receive, send)
 
-    receive.fn.__annotations__ = {
-        "scope": litestar.types.Scope,
-        "receive": litestar.types.Receive,
-        "send": litestar.types.Send,
+    types = litestar.types
+    webhooks.__annotations__ = {
+        "scope": types.Scope,
+        "receive": types.Receive,
+        "send": types.Send,
         "return": None,
     }
-    return litestar.Litestar([receive])
+    mount = litestar.asgi("/webhooks", is_mount=True, copy_scope=True)
+    return litestar.Litestar([mount(webhooks)])
 
 
 @pytest.mark.parametrize("make", [fastapi_app, starlette_app, litestar_app])

@@ -67,7 +67,7 @@ def test_signed_bodies_of_any_kind() -> None:
             outcomes["error"] += 1
         else:
             assert isinstance(event, Event)
-            repr(event), event.subject
+            assert isinstance(repr(event) + (event.subject or ""), str)
             outcomes["event"] += 1
     assert min(outcomes.values()) > CASES / 20
 

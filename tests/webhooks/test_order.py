@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from .kit import AUTHORIZATION, OPERATION, Desk, sample
 
 pytestmark = pytest.mark.anyio
 
-FIVE = [
+FIVE: list[dict[str, Any]] = [
     {"status": "wait_process"},
     {"status": "processing"},
     {"status": "on_hold"},  # the schema does not know it
