@@ -30,11 +30,14 @@ async def main() -> None:
 
         app = web.Application()
         app.router.add_post("/webhooks", webhook_handler(inbox))
-        async with TestServer(app) as server, post_to(str(server.make_url("/webhooks"))) as way:
-            async with sending(sandbox.webhooks(platform_key(), way)):
-                order = await client.cards.open(card_type_id=111001, amount="50")
-                record = await wait_until_final(client, order, timeout=30, inbox=inbox)
-                print(f"webhooks first: {record.status}")
+        async with (
+            TestServer(app) as server,
+            post_to(str(server.make_url("/webhooks"))) as deliver,
+            sending(sandbox.webhooks(platform_key(), deliver)),
+        ):
+            order = await client.cards.open(card_type_id=111001, amount="50")
+            record = await wait_until_final(client, order, timeout=30, inbox=inbox)
+            print(f"webhooks first: {record.status}")
 
 
 if __name__ == "__main__":

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
-import random
+import os
 import traceback
+import warnings
+from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fincard_async._crypto.keys import PrivateKey
-from fincard_async._crypto.sealing import Content, plain_url, seal, unseal
+from fincard_async._crypto.keys import PrivateKey, WeakKeyWarning
+from fincard_async._crypto.sealing import Content, opened, plain_url, seal, unseal
 from fincard_async._sansio.secret import Sealed
 from fincard_async.errors import UnsealError
 
 from .known import CARD
 
+CONTENTS: list[Content] = ["card_number", "cvv", "expire_date", "url", "code", "text"]
 GOOD: Mapping[Content, list[str]] = {
     "card_number": ["4242424242424242", "378282246310005", "6304000000000000", "4" * 18 + "2"],
     "cvv": ["123", "0000"],
@@ -131,24 +134,31 @@ def test_a_damaged_value_is_one_error(text: str, content: Content, key: PrivateK
     assert caught.value.__context__ is None
 
 
-def test_a_wrong_key_is_never_accepted(key: PrivateKey) -> None:
-    """300 blocks that were not sealed for this key: junk comes out, and none of it passes.
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [1024, 2048])
+def test_a_wrong_key_is_never_accepted(bits: int, small_key: PrivateKey, key: PrivateKey) -> None:
+    """Values that were sealed for another key: junk comes out, and none of it passes for anything.
 
-    The padding hides its own failure, so the same block always gives the same junk.
+    ``FINCARD_WRONG_KEYS=100000`` opens more of them. The padding hides its own failure, so the same
+    value always gives the same junk; every value here is another one.
     """
-    source = random.Random(5)
-    contents: list[Content] = ["card_number", "cvv", "expire_date", "url", "code", "text"]
-    accepted, junk = [], 0
-    for _ in range(300):
-        block = b"\x00" + source.randbytes(key.block_bytes - 1)
-        junk += len(key.decrypt(block)) >= 0
-        for content in contents:
-            try:
-                unseal(key, Sealed(base64.b64encode(block).decode()), content)
-            except UnsealError:
-                continue
-            accepted.append(content)
-    assert (accepted, junk) == ([], 300)
+    rounds = int(os.environ.get("FINCARD_WRONG_KEYS", "2000"))
+    mine = small_key if bits == small_key.bits else key
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", WeakKeyWarning)
+        other = PrivateKey.generate(bits).public_key()
+    accepted, junk = Counter[Content](), 0
+    for _ in range(rounds):
+        block = other.encrypt(b"4242424242424242")
+        try:
+            plain = mine.decrypt(block)
+        except ValueError:  # the block is a larger number than the modulus
+            continue
+        junk += 1
+        for content in CONTENTS:
+            accepted[content] += opened(plain, content) is not None
+    assert not any(accepted.values()), accepted
+    assert junk > rounds / 10
 
 
 def test_another_key_of_another_size_is_refused(
