@@ -14,25 +14,26 @@ from fincard_async._sansio.webhook import MAX_EVENT_BYTES
 from fincard_async.errors import ConfigError
 
 from .inbox import Inbox
-from .replies import READ_SECONDS, TOO_LARGE, TOO_SLOW, bare, early_refusal
+from .replies import READ_SECONDS, TOO_LARGE, TOO_SLOW, Admit, bare, early_refusal
 
 if TYPE_CHECKING:
     from aiohttp import web
 
 
 def webhook_handler(
-    inbox: Inbox, *, read_timeout: float = READ_SECONDS
+    inbox: Inbox, *, read_timeout: float = READ_SECONDS, admit: Admit | None = None
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     """A handler: ``app.router.add_post("/webhooks", webhook_handler(inbox))``.
 
     Args:
         inbox: Takes the deliveries; it stays open.
         read_timeout: Seconds that a body may take.
+        admit: Called with the headers before the body is read; False is answered with 429.
     """
     from aiohttp import web
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        reply = await _reply(inbox, request, read_timeout)
+        reply = await _reply(inbox, request, read_timeout, admit)
         response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
         if reply.status in (TOO_LARGE, TOO_SLOW):
             response.force_close()  # the rest of the body is not read
@@ -41,9 +42,11 @@ def webhook_handler(
     return handle
 
 
-async def _reply(inbox: Inbox, request: web.BaseRequest, read_timeout: float) -> HttpResponse:
+async def _reply(
+    inbox: Inbox, request: web.BaseRequest, read_timeout: float, admit: Admit | None
+) -> HttpResponse:
     headers = {name.lower(): text for name, text in request.headers.items()}
-    if (status := early_refusal(request.method, headers)) is not None:
+    if (status := early_refusal(request.method, headers, admit)) is not None:
         return bare(status)
     parts, size = list[bytes](), 0
     try:

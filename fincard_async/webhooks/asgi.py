@@ -14,7 +14,7 @@ from fincard_async._sansio.messages import HttpResponse
 from fincard_async._sansio.webhook import MAX_EVENT_BYTES
 
 from .inbox import Inbox
-from .replies import READ_SECONDS, TOO_LARGE, TOO_SLOW, bare, early_refusal
+from .replies import READ_SECONDS, TOO_LARGE, TOO_SLOW, Admit, bare, early_refusal
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -32,11 +32,15 @@ class WebhookApp:
     Args:
         inbox: Takes the deliveries; it stays open.
         read_timeout: Seconds that a body may take.
+        admit: Called with the headers before the body is read; False is answered with 429.
     """
 
-    def __init__(self, inbox: Inbox, *, read_timeout: float = READ_SECONDS) -> None:
+    def __init__(
+        self, inbox: Inbox, *, read_timeout: float = READ_SECONDS, admit: Admit | None = None
+    ) -> None:
         self._inbox = inbox
         self._read_timeout = read_timeout
+        self._admit = admit
 
     async def __call__(self, scope: Scope, receive: ReceiveMessage, send: SendMessage) -> None:
         """Answer one request."""
@@ -55,7 +59,7 @@ class WebhookApp:
             (bytes(name), bytes(text)) for name, text in scope["headers"]
         ]
         headers = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in pairs}
-        if (status := early_refusal(scope["method"], headers)) is not None:
+        if (status := early_refusal(scope["method"], headers, self._admit)) is not None:
             return bare(status)
         try:
             with anyio.fail_after(self._read_timeout):

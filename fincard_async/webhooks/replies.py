@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from fincard_async._generated.events import ACK
 from fincard_async._sansio.messages import HttpResponse
@@ -38,15 +38,23 @@ def bare(status: int) -> HttpResponse:
     return HttpResponse(status, {}, b"")
 
 
-def early_refusal(method: str, headers: Mapping[str, str]) -> int | None:
+Admit: TypeAlias = Callable[[Mapping[str, str]], bool]
+"""Says, from the headers (names in lower case), whether a delivery may come in: the place for a
+limit of requests per second or a list of addresses. False is answered with 429."""
+
+
+def early_refusal(method: str, headers: Mapping[str, str], admit: Admit | None) -> int | None:
     """The status for a request that is refused before its body is read; None for a good one.
 
     Args:
         method: Of the request.
         headers: Its headers, names in lower case.
+        admit: What the application says to it.
     """
     if method != "POST":
         return 405
+    if admit is not None and not admit(headers):
+        return 429
     if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         return 415
     length = headers.get("content-length", "0")

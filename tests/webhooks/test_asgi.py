@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -100,6 +100,21 @@ async def test_what_is_refused_hears_no_reason(
     answer = await call(WebhookApp(desk.inbox), parts, changes, method)
     assert (answer.status, answer.body) == (status, b"")
     assert desk.seen == []
+
+
+async def test_the_application_may_limit_what_comes_in() -> None:
+    """It decides from the headers alone, before a byte of the body is read."""
+    desk, asked = Desk(), list[str]()
+
+    def admit(headers: Mapping[str, str]) -> bool:
+        asked.append(headers["x-client"])
+        return headers["x-client"] == "good"
+
+    app = WebhookApp(desk.inbox, admit=admit)
+    headers, body = sign_webhook(sample(OPERATION))
+    assert (await call(app, [], {**headers, "X-Client": "bad"})).status == 429
+    assert (await call(app, [body], {**headers, "X-Client": "good"})).status == 200
+    assert asked == ["bad", "good"]
 
 
 async def test_an_endless_body_is_not_read_to_its_end() -> None:

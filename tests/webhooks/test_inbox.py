@@ -37,6 +37,8 @@ from .stores import StoreTests
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(params=["memory", "sqlite", "sqlite in memory"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[InboxStore]:
@@ -318,3 +320,14 @@ async def test_purchases_and_fees_are_confirmed_too(bank: Bank) -> None:
     assert await bank.send("card_3ds", **sample("card_3ds")) == "handled"
     assert [event.confirmed for event in bank.seen] == [True, True, False]
     assert isinstance(bank.seen[-1].data.values, Sealed)
+
+
+@pytest.mark.slow
+def test_the_import_is_light() -> None:
+    """Who receives webhooks in one framework does not load the others, nor a database."""
+    heavy = ["aiohttp", "asyncpg", "cryptography", "fastapi", "litestar", "sqlite3"]
+    code = f"import sys, fincard_async.webhooks; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "[]\n"

@@ -99,6 +99,17 @@ async def test_a_header_twice_is_not_merged(http: Http, desk: Desk) -> None:
         assert answer.status == 401
 
 
+async def test_the_application_may_limit_what_comes_in(desk: Desk) -> None:
+    """Before a byte of the body is read."""
+    app = web.Application()
+    app.router.add_post("/", webhook_handler(desk.inbox, admit=lambda headers: "ok" in headers))
+    headers, body = sign_webhook(sample(OPERATION))
+    async with TestClient(TestServer(app)) as client:
+        for more, status in (({}, 429), ({"OK": "1"}, 200)):
+            async with client.post("/", data=body, headers={**headers, **more}) as answer:
+                assert answer.status == status
+
+
 async def test_a_small_server(desk: Desk) -> None:
     """One path, this machine only."""
     headers, body = sign_webhook(sample(OPERATION))
