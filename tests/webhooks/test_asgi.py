@@ -225,6 +225,7 @@ def litestar_app(hook: WebhookApp) -> Any:
     return litestar.Litestar([mount(webhooks)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [fastapi_app, starlette_app, litestar_app])
 async def test_frameworks_mount_it(make: Any) -> None:
     """Signed: acknowledged. Unsigned: refused. Twice: handled once."""

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -159,19 +160,24 @@ BAD: Mapping[str, Callable[[], str]] = {
 }
 
 
+@cache
+def signature(name: str) -> str:
+    """A row of the table; made once, because making keys is slow."""
+    return BAD[name]()
+
+
 def test_the_table_is_long_enough() -> None:
-    """At least 40 ways to be wrong, all of them different."""
-    made = [bad() for bad in BAD.values()]
+    """At least 40 ways to be wrong."""
     assert len(BAD) >= 40
-    assert b64(GOOD) not in made
+    assert b64(GOOD) not in map(signature, BAD)
 
 
 @pytest.mark.parametrize("header", [HEADER, OTHER_HEADER])
-@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-def test_a_bad_signature_is_refused(bad: Callable[[], str], header: str) -> None:
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_signature_is_refused(bad: str, header: str) -> None:
     """Whatever is wrong with it, the error is the same."""
     with pytest.raises(WebhookRefused, match=r"^the webhook is not signed by the platform$") as e:
-        VERIFIER.verify({header: bad()}, BODY)
+        VERIFIER.verify({header: signature(bad)}, BODY)
     assert e.value.__context__ is None
 
 
@@ -217,7 +223,7 @@ def test_either_header_in_any_case(name: str) -> None:
 
 def test_two_headers() -> None:
     """One good signature is enough; one header with two values is ambiguous and counts for none."""
-    bad = BAD["another key"]()
+    bad = signature("another key")
     VERIFIER.verify({HEADER: bad, OTHER_HEADER: b64(GOOD)}, BODY)
     VERIFIER.verify([(HEADER, b64(GOOD)), (HEADER.lower(), b64(GOOD))], BODY)
     for pairs in (
