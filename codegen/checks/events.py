@@ -80,7 +80,7 @@ def _confirmation(word: Node, struct: Node, queries: dict[str, Parts]) -> Iterat
     parts, name = queries.get(str(asked.get("query"))), str(asked.get("filter"))
     if parts is None or parts.answer[0] != "page" or parts.request is None:
         yield asked.mistake(f"confirmed-by names {asked.get('query')}, which is no paged query")
-    elif parts.request.at("properties", name) is None:
+    elif struct.at("properties", name) is None or parts.request.at("properties", name) is None:
         yield asked.mistake(f"{parts.name} cannot be asked for {name}")
     elif parts.answer[1] != struct:
         yield asked.mistake(f"the rows of {parts.name} are no {struct.key}")

@@ -99,11 +99,9 @@ class SqliteStore:
         """See ``InboxStore``."""
 
         def finish(db: sqlite3.Connection) -> bool:
-            (subject,) = db.execute(
-                "SELECT subject FROM events WHERE digest = ?", (digest,)
-            ).fetchone()
-            if standing is not None and subject is not None:
-                _advance(db, subject, standing)
+            row = db.execute("SELECT subject FROM events WHERE digest = ?", (digest,)).fetchone()
+            if standing is not None and row is not None and row[0] is not None:
+                _advance(db, row[0], standing)
             done = db.execute(
                 "UPDATE events SET done_at = ?, lease_until = 0, body = x'', error = NULL"
                 " WHERE digest = ? AND token = ?",

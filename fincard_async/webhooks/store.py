@@ -63,7 +63,8 @@ class InboxStore(Protocol):
     async def finish(
         self, digest: str, *, token: str, now: float, standing: Standing | None
     ) -> bool:
-        """Make it done and move its subject forward; False if the claim was lost meanwhile.
+        """Make it done and move its subject forward; False if the claim was lost meanwhile, or the
+        event is not known.
 
         The subject moves even then: what the handler did was done.
         """
@@ -133,7 +134,9 @@ class MemoryStore:
         self, digest: str, *, token: str, now: float, standing: Standing | None
     ) -> bool:
         """See ``InboxStore``."""
-        kept = self._kept[digest]
+        kept = self._kept.get(digest)
+        if kept is None:
+            return False
         subject = kept.entry.subject
         if standing is not None and subject is not None:
             self._known[subject] = max(standing, self._known.get(subject, standing))
@@ -145,8 +148,8 @@ class MemoryStore:
 
     async def release(self, digest: str, *, token: str, error: str) -> None:
         """See ``InboxStore``."""
-        kept = self._kept[digest]
-        if kept.token == token:
+        kept = self._kept.get(digest)
+        if kept is not None and kept.token == token:
             kept.lease_until = 0.0
 
     async def known(self, subject: str) -> Standing | None:

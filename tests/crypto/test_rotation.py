@@ -96,6 +96,20 @@ async def test_a_failing_key_service_is_one_error(key: PrivateKey) -> None:
     assert (await open_card(both, _card(key))).cvv is not None
 
 
+async def test_a_value_that_is_not_whole_blocks_is_not_sent_to_the_service() -> None:
+    """Nothing that cannot be opened costs a call."""
+    asked: list[bytes] = []
+
+    def note(block: bytes) -> bytes:
+        asked.append(block)
+        return b"x"
+
+    with pytest.raises(UnsealError):
+        await open_card([RemoteKey(note)], SensitiveCard(cvv=Sealed("QUJD")))
+    assert asked == []
+    assert RemoteKey(note, bits=1024).block_bytes == 128
+
+
 @pytest.mark.parametrize("answer", ["text", None, b"\xff\xfe", b"not a number"])
 async def test_a_key_service_is_not_believed(answer: object, key: PrivateKey) -> None:
     """What it says must be bytes in the shape that was asked for."""

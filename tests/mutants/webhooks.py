@@ -110,8 +110,8 @@ WEBHOOK_MUTANTS: Final = (
     Mutant(
         "inbox: what failed waits for its lease",
         "webhooks/store.py",
-        "        if kept.token == token:\n            kept.lease_until = 0.0\n",
-        "        pass\n",
+        "            kept.lease_until = 0.0\n",
+        "            pass\n",
         (_STORES,),
     ),
     Mutant(

@@ -98,6 +98,14 @@ class StoreTests:
         assert [(kept.digest[0], kept.attempts) for kept in found] == [("c", 1), ("b", 2)]
         assert len(await store.waiting(now=1e6, limit=1, below=9)) == 1
 
+    async def test_what_is_not_known_cannot_end(self, store: InboxStore) -> None:
+        """Neither done nor given back; nothing else happens."""
+        assert not await store.finish("f" * 64, token="t", now=1.0, standing=LATER)
+        await store.release("f" * 64, token="t", error="RuntimeError")
+        assert await store.waiting(now=1e9, limit=9, below=9) == []
+        await store.claim(entry(subject=None), token="t", now=1.0, lease=1.0)
+        assert await store.finish("a" * 64, token="t", now=1.0, standing=LATER)
+
     async def test_many_at_once(self, store: InboxStore) -> None:
         """Of twenty claims on one event, one is granted."""
         granted: list[str] = []
