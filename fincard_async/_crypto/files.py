@@ -11,38 +11,31 @@ import stat
 import warnings
 from pathlib import Path
 
-from fincard_async.errors import ConfigError
-
 
 class KeyFileWarning(UserWarning):
     """A private key lies in a file that other users can read."""
 
 
-def read_private(path: str | os.PathLike[str]) -> bytes:
-    """The content of a key file.
-
-    Raises:
-        ConfigError: It cannot be read, or others can write it.
-    """
+def read_private(path: str | os.PathLike[str]) -> bytes | str:
+    """The content of a key file, or why it is not taken."""
     place = Path(path)
     try:
-        if os.name == "posix":
-            _check(place)
-        return place.read_bytes()
+        return (_objection(place) if os.name == "posix" else None) or place.read_bytes()
     except OSError as error:
-        raise ConfigError(f"the key file cannot be read: {error.strerror}") from None
+        return f"the key file cannot be read: {error.strerror}"
 
 
-def _check(place: Path) -> None:
+def _objection(place: Path) -> str | None:
     real = place.resolve(strict=True)
     found = real.stat()
     folders = {place.absolute().parent, real.parent}
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or any(map(_is_open, folders)):
-        raise ConfigError("other users can exchange the key file: take their write access away")
+        return "other users can exchange the key file: take their write access away"
     if found.st_uid not in (os.geteuid(), 0):
-        raise ConfigError("the key file belongs to another user")
+        return "the key file belongs to another user"
     if found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
         warnings.warn("other users can read the key file: chmod 600", KeyFileWarning, stacklevel=4)
+    return None
 
 
 def _is_open(folder: Path) -> bool:

@@ -22,7 +22,9 @@ def keys_from(
     """
     how = cast("Padding", padding or "pkcs1v15")
     if is_key_text(setting):
-        return [PrivateKey.parse(setting, password, padding=how)]
+        given = [setting]
+        del setting  # an error shows the variables of its frames, and this one is a key
+        return [PrivateKey.parse(given.pop(), password, padding=how)]
     paths = [path for path in setting.split(os.pathsep) if path]
     return [PrivateKey.from_file(path, password, padding=how) for path in paths]
 

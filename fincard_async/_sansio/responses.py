@@ -92,7 +92,8 @@ def scrub(text: str) -> str:
 
 def _decode(operation: Operation[Model, object], data: bytes) -> object:
     try:
-        data = rename_keys(operation.aliases, data)
+        if operation.aliases:
+            data = _rename(operation.aliases, data)
         return operation.decoder.decode(_fit(operation.shape, data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         fault = str(error) if _SAFE_FAULT.match(str(error)) else type(error).__name__
@@ -111,7 +112,7 @@ def _fit(shape: str, data: bytes) -> bytes:
     return data
 
 
-def rename_keys(aliases: Sequence[tuple[str, str]], data: bytes) -> bytes:
+def _rename(aliases: Sequence[tuple[str, str]], data: bytes) -> bytes:
     """Read the other vocabulary (contract 7.1): only a body that uses it pays for this."""
     used = {other: name for other, name in aliases if f'"{other}"'.encode() in data}
     return rewrite(data, lambda value: _renamed(used, value)) if used else data
@@ -127,6 +128,10 @@ def _renamed(names: Mapping[str, str], value: object) -> object:
         if key in value:
             documented.setdefault(name, _renamed(names, value[key]))
     return documented
+
+
+rename_keys = _rename
+"""For events, which come in both vocabularies too."""
 
 
 def _check_echo(operation: Operation[Model, object], request: Model, result: object) -> None:

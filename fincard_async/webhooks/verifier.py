@@ -19,7 +19,7 @@ from fincard_async._generated.events import (
     SIGNATURE_HEADERS,
 )
 from fincard_async._sansio.webhook import MAX_EVENT_BYTES, Event, read_event
-from fincard_async.errors import ArgumentTypeError, ConfigError, WebhookRefused
+from fincard_async.errors import ArgumentTypeError, ConfigError, WebhookError, WebhookRefused
 
 if TYPE_CHECKING:
     from fincard_async._crypto.keys import PublicKey
@@ -107,8 +107,16 @@ class WebhookVerifier:
                 " JSON that was parsed and written again has other bytes, and the signature is"
                 " over the bytes"
             )
-        body = bytes(raw_body)
-        given = _given(headers)
+        try:
+            found: Event | WebhookError = self._read(_given(headers), bytes(raw_body))
+        except WebhookError as error:
+            found = error
+        del headers, raw_body  # a raised error shows the variables of its frames
+        if isinstance(found, WebhookError):
+            raise found.with_traceback(None) from None
+        return found
+
+    def _read(self, given: Mapping[str, set[str]], body: bytes) -> Event:
         if len(body) > MAX_EVENT_BYTES or not self._signed(given, body):
             raise WebhookRefused(_REFUSED)
         return read_event(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fincard_async import FincardClient, Secret
-from fincard_async._crypto.sources import public_keys_from
+from fincard_async._crypto.sources import keys_from, public_keys_from
 from fincard_async.errors import ConfigError
 from fincard_async.keys import KeyFileWarning, PrivateKey
 
@@ -136,3 +138,28 @@ def test_an_old_backend_is_refused() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         PrivateKey.parse(KEY)
+
+
+def test_errors_show_no_key(tmp_path: Path) -> None:
+    """Crash reporters print the variables of every frame: none of ours holds a key or password."""
+    text, word = PrivateKey.parse(KEY).pem().reveal(), "canary-password"
+    path = tmp_path / "k"
+    path.write_text(text)
+    path.chmod(0o600)
+    broken = text[:200] + text[300:]
+    ways: list[Callable[[], object]] = [
+        lambda: PrivateKey.parse(broken),
+        lambda: PrivateKey.parse(text, word),
+        lambda: PrivateKey.from_file(path, word),
+        lambda: PrivateKey.from_env("K", word, environ={"K": text}),
+        lambda: keys_from(text, Secret(word)),
+    ]
+    for way in ways:
+        with pytest.raises(ConfigError) as caught:
+            way()
+        frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+        ours = [f.f_locals for f in frames if "fincard_async" in f.f_code.co_filename]
+        assert ours
+        assert word not in repr(ours)
+        assert text[60:100] not in repr(ours)
+        assert caught.value.__context__ is None

@@ -17,7 +17,7 @@ from .table import MUTANTS, Mutant
 from .webhooks import WEBHOOK_MUTANTS
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("fincard_async", "schema", "tests")
+COPIED = ("fincard_async", "tests", "schema")
 PROCESSES = 2
 FAILED = 1
 """What pytest returns if a test failed; anything else but 0 means that it could not run."""
