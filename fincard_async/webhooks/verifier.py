@@ -159,8 +159,8 @@ def _timed(given: AnyKey) -> _Timed:
 
 def _given(headers: Headers) -> dict[str, set[str]]:
     """The values of each header, by its name in lower case."""
-    pairs: Iterable[tuple[str | bytes, str | bytes]]
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    whole = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = cast("Iterable[tuple[str | bytes, str | bytes]]", whole)
     found: dict[str, set[str]] = {}
     for name, value in pairs:
         found.setdefault(_latin(name).lower(), set()).add(_latin(value))
