@@ -276,13 +276,13 @@ def _kind(
     named: str | None, keys: frozenset[str], kinds: Mapping[str, EventKind[Any]]
 ) -> EventKind[Any] | None:
     """The category by name, unless the body shows another; without a name, by what it shows."""
-    shown = [kind for kind in kinds.values() if kind.shown_by(keys)]
-    if named is None:
-        return shown[0] if shown else None
-    kind = kinds.get(named)
-    if kind is not None and shown and kind not in shown:
+    kind = None if named is None else kinds.get(named)
+    if named is not None and (kind is None or kind.shown_by(keys)):
+        return kind
+    shown = next((other for other in kinds.values() if other.shown_by(keys)), None)
+    if kind is not None and shown is not None:
         raise WebhookUnreadable("the category in the header contradicts the signed body")
-    return kind
+    return kind or shown
 
 
 def _fields(body: bytes) -> dict[str, msgspec.Raw]:

@@ -53,7 +53,7 @@ WEBHOOK_MUTANTS: Final = (
     Mutant(
         "webhook: a header relabels an event",
         _READ,
-        "    if kind is not None and shown and kind not in shown:\n",
+        "    if kind is not None and shown is not None:\n",
         "    if False:\n",
         (_EVENTS,),
     ),
