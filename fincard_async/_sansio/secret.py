@@ -38,7 +38,7 @@ class _Guarded:
         return bool(self._read())
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        if not isinstance(other, Secret if isinstance(self, Secret) else Sealed):
             return NotImplemented
         # An error of the codec would hold the text, so no text may be an error.
         mine, theirs = (each._read().encode("utf-8", "surrogatepass") for each in (self, other))

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from fincard_async import BearerToken, FincardClient, Sealed
+from fincard_async import BearerToken, FincardClient, Sealed, Secret
 from fincard_async._crypto.keys import Padding, PrivateKey
 from fincard_async._crypto.opening import INLINE_BLOCKS, CardKey, open_card, open_three_ds
 from fincard_async._crypto.remote import Decrypt
@@ -178,6 +178,16 @@ async def test_what_was_opened_is_overwritten(key: PrivateKey) -> None:
             gone.reveal()
     with pytest.raises(UsageError):
         assert number.last4
+
+
+async def test_an_opened_value_is_a_secret(key: PrivateKey) -> None:
+    """It equals a secret of the same text, and nothing else."""
+    (code,) = await open_three_ds([key], [_code(key, "123456")])
+    assert code == Secret("123456")
+    assert Secret("123456") == code
+    assert code != Secret("654321")
+    assert code != Sealed("123456")
+    assert code != "123456"
 
 
 async def test_one_value_is_overwritten_too(key: PrivateKey) -> None:
