@@ -221,12 +221,14 @@ class Inbox:
             _log.log(level, "webhook %s, attempt %d: %s", event.category, claim.attempts, name)
             return Receipt(outcome="unconfirmed" if doubt else "failed", event=event, error=name)
         with anyio.CancelScope(shield=True):
-            await self.store.finish(
+            kept = await self.store.finish(
                 event.digest,
                 token=claim.token,
                 now=self._clock(),
                 standing=_standing(receipt.event),
             )
+        if not kept:
+            _log.warning("webhook %s: the lease ended before the handler did", event.category)
         return receipt
 
     async def _handled(self, event: Event, claim: Claim) -> Receipt:

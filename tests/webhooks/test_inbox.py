@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 
 from fincard_async import FincardClient
 from fincard_async._sansio.secret import Sealed
-from fincard_async.errors import ConfigError
+from fincard_async.errors import ConfigError, MissingExtraError
 from fincard_async.sandbox import Sandbox, SandboxSettings
 from fincard_async.testing import platform_key, sandbox_client, sandbox_key, sign_webhook
 from fincard_async.webhooks import (
@@ -27,6 +28,7 @@ from fincard_async.webhooks import (
     InboxStore,
     MemoryStore,
     OperationEvent,
+    PostgresStore,
     SqliteStore,
     ThreeDsEvent,
     WebhookEvent,
@@ -180,6 +182,33 @@ async def test_a_handler_ends_before_its_lease() -> None:
 
     receipt = await inbox.receive(*sign_webhook(sample(OPERATION)))
     assert (receipt.outcome, receipt.error) == ("failed", "TimeoutError")
+
+
+async def test_a_lease_that_ended_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """The clock jumped, and somebody else has the event: what was done is done, with a warning."""
+    store, desk = MemoryStore(), Desk()
+    inbox = Inbox(verifier(), store, confirm=False, clock=desk.clock)
+
+    @inbox.on()
+    async def slow(event: Event) -> None:
+        desk.clock.now += 100
+        kept = await store.waiting(now=desk.clock.now, limit=1, below=9)
+        await store.claim(kept[0], token="other", now=desk.clock.now, lease=60.0)
+
+    receipt = await inbox.receive(*sign_webhook(sample(OPERATION)))
+    assert receipt.outcome == "handled"
+    assert [r.message for r in caplog.records] == [
+        "webhook card_transaction: the lease ended before the handler did"
+    ]
+
+
+async def test_postgres_needs_its_extra() -> None:
+    """Where asyncpg is not installed, the error says what to install."""
+    if find_spec("asyncpg") is not None:
+        PostgresStore("postgresql://nobody@127.0.0.1:1/none")  # nothing is opened yet
+        return
+    with pytest.raises(MissingExtraError, match="postgres"):
+        PostgresStore("postgresql://nobody@127.0.0.1:1/none")
 
 
 async def test_events_of_one_subject_take_turns() -> None:
