@@ -16,15 +16,16 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import anyio
 
+from ._generated.events import OperationEvent
 from ._generated.models.common import OperationStatus
-from ._generated.models.transactions import OperationRecord
 from ._generated.operations import load
 from ._sansio.settlement import Sought
-from ._sansio.webhook import Event, WebhookEvent
+from ._sansio.webhook import Event
 from .errors import FincardError, TimedOut, UsageError, ValidationError
 
 if TYPE_CHECKING:
     from ._generated.models.cards import Activation, CardOperation
+    from ._generated.models.transactions import OperationRecord
     from ._runtime.ports import Clock
     from ._runtime.settlement import Settler
     from .client import FincardClient
@@ -109,11 +110,10 @@ class _Hub:
 
     def hint(self, event: Event) -> None:
         """A webhook came: take its row if a query has confirmed it, else look at once."""
-        number = event.merchant_order_no if isinstance(event, WebhookEvent) else None
-        wait = self.waits.get(number or "")
-        if wait is None or not isinstance(event, WebhookEvent):
+        wait = self.waits.get(event.merchant_order_no or "")
+        if wait is None:
             return
-        if event.confirmed and isinstance(event.data, OperationRecord):
+        if isinstance(event, OperationEvent) and event.confirmed:
             _take(wait, event.data)
         self.told = self.told or wait.record is not None
         if wait.record is None:

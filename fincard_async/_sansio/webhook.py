@@ -104,6 +104,16 @@ class Event:
         """What it is about, in one word; None where that cannot be told."""
         return None
 
+    @property
+    def merchant_order_no(self) -> str | None:
+        """The client's number of the operation, if there is one."""
+        return None
+
+    @property
+    def card_no(self) -> str | None:
+        """The card, if it is about one."""
+        return None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.category or 'no category'})"
 

@@ -152,8 +152,8 @@ WEBHOOK_MUTANTS: Final = (
     Mutant(
         "waiters: an unconfirmed webhook is believed",
         "waiters.py",
-        "        if event.confirmed and isinstance(event.data, OperationRecord):\n",
-        "        if isinstance(event.data, OperationRecord):\n",
+        "isinstance(event, OperationEvent) and event.confirmed",
+        "isinstance(event, OperationEvent)",
         (_WAITING,),
     ),
     Mutant(

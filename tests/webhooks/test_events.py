@@ -108,7 +108,7 @@ def test_nothing_tells_what_it_is() -> None:
     """An object of unknown fields is an event without a category."""
     event = read({"hello": "world"})
     assert isinstance(event, UnknownEvent)
-    assert event.category is None
+    assert (event.category, event.card_no, event.merchant_order_no) == (None, None, None)
     assert repr(event) == "UnknownEvent(no category)"
 
 
