@@ -107,6 +107,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
         self._known: dict[str, Standing] = {}
+        self._holders: dict[str, _Kept] = {}
+        """The last event of each subject that was given out."""
 
     async def claim(self, entry: Entry, *, token: str, now: float, lease: float) -> Claim:
         """See ``InboxStore``."""
@@ -118,17 +120,16 @@ class MemoryStore:
         if kept.lease_until > now or self._taken(entry, now):
             return Claim(state="busy")
         kept.lease_until, kept.token = now + lease, token
+        if entry.subject is not None:
+            self._holders[entry.subject] = kept
         kept.entry = replace(kept.entry, attempts=kept.entry.attempts + 1)
         known = None if entry.subject is None else self._known.get(entry.subject)
         return Claim(state="claimed", token=token, attempts=kept.entry.attempts, known=known)
 
     def _taken(self, entry: Entry, now: float) -> bool:
-        return entry.subject is not None and any(
-            other.entry.subject == entry.subject
-            and other.done_at is None
-            and other.lease_until > now
-            for other in self._kept.values()
-        )
+        """True if another event of the subject is being handled."""
+        holder = self._holders.get(entry.subject or "")
+        return holder is not None and holder.done_at is None and holder.lease_until > now
 
     async def finish(
         self, digest: str, *, token: str, now: float, standing: Standing | None
