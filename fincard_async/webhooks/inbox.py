@@ -220,6 +220,7 @@ class Inbox:
             level = logging.ERROR if claim.attempts >= MOST_ATTEMPTS else logging.WARNING
             _log.log(level, "webhook %s, attempt %d: %s", event.category, claim.attempts, name)
             return Receipt(outcome="unconfirmed" if doubt else "failed", event=event, error=name)
+        kept = False
         with anyio.CancelScope(shield=True):
             kept = await self.store.finish(
                 event.digest,
