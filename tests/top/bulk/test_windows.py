@@ -20,6 +20,7 @@ from fincard_async.bulk.windows import (
     may_send,
     remembered,
 )
+from fincard_async.errors import ValidationError
 from fincard_async.sandbox.catalog import PREPAID
 from fincard_async.testing import reply
 
@@ -116,6 +117,13 @@ def test_after_absence(dedupe: Any, allowed: bool, now: int, proven: bool, expec
     """The whole table of what follows from a look-up that found nothing. (correctness 3.4)"""
     policy = Policy(dedupe=dedupe, resend_after_drain=allowed)
     assert after_absence(entry(), now, policy, proven=proven) is expected
+
+
+@pytest.mark.parametrize("wrong", [{"arrives": 0}, {"remembers": 1800}, {"lags": -1}], ids=str)
+def test_windows_that_cannot_be(wrong: dict[str, float]) -> None:
+    """Times that leave no moment in which a row may be sent again are a mistake."""
+    with pytest.raises(ValidationError, match="windows must have"):
+        Windows(**wrong)
 
 
 # -- The same with an engine, a server and a clock -------------------------------------------------
