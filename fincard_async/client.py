@@ -26,6 +26,7 @@ from ._sansio.headers import check_value, context_headers, is_token
 from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
 from ._sansio.secret import Sealed, Secret, as_secret
 from ._sansio.token import Token, make_token
+from ._transports.home import Home
 from .config import load_settings
 from .errors import ConfigError, Unauthenticated
 
@@ -49,6 +50,7 @@ class Core:
     origin: str
     tenant_id: str
     transport: Transport
+    home: Home
     card_key: PrivateKey | None = field(repr=False)
 
 
@@ -121,8 +123,10 @@ class FincardClient(Resources):
             **context_headers(context or RequestContext(), CONTEXT_HEADERS),
         }
         # A login never waits behind the calls that wait for it, so it has limits of its own.
+        home = Home()
         outside = Pipeline(
             transport=transport,
+            home=home,
             auth=None,
             limiter=Limiter(Limits(), clock),
             budget=RetryBudget(),
@@ -133,7 +137,7 @@ class FincardClient(Resources):
             refusals=REFUSALS,
             settings=Settings(headers=headers, timeout=timeout, retry=retry, money_as=money_as),
         )
-        self._core = Core(origin, tenant_id, transport, card_key)
+        self._core = Core(origin, tenant_id, transport, home, card_key)
         self._pipeline = replace(
             outside,
             auth=_authorization(auth, tenant_id, outside, clock),
@@ -230,11 +234,15 @@ class FincardClient(Resources):
         return self._pipeline.doubts.all()
 
     async def aclose(self) -> None:
-        """Close every connection. Calls still in flight end as ``ConnectionLost``."""
-        if self._owner:
+        """Close every connection. Calls still in flight end as ``ConnectionLost``.
+
+        In a forked child this only ends the child's use: the connections are the parent's.
+        """
+        if self._owner and self._core.home.leave():
             await self._core.transport.aclose()
 
     async def __aenter__(self) -> FincardClient:
+        self._core.home.enter()
         return self
 
     async def __aexit__(

@@ -53,7 +53,7 @@ from .auth import Authorization
 from .doubts import Doubts
 from .hooks import CallEvent, Observers, Point, logger
 from .limiter import Limiter
-from .ports import Clock, Entropy, Transport
+from .ports import Clock, Entropy, Home, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -98,6 +98,7 @@ class Pipeline:
     """Carries out operations. Everything it needs of the outside world is a port."""
 
     transport: Transport
+    home: Home
     auth: Authorization | None
     limiter: Limiter
     budget: RetryBudget
@@ -117,6 +118,7 @@ class Pipeline:
             UsageError: Nothing was sent.
             FincardError: See the law of this module.
         """
+        self.home.enter()
         settings = merge(self.settings, options)
         if operation.mutates:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
@@ -158,6 +160,8 @@ class Pipeline:
         mutates = prepared.operation.mutates
         lane = Lane.MONEY if mutates else settings.lane
         header = ""
+        if progress.attempts > 1:
+            self.home.enter()  # it may have been closed during the pause
         async with self.limiter.permit(progress.deadline, lane):
             headers = settings.headers
             if self.auth is not None:

@@ -1,4 +1,4 @@
-"""The outside world as this package needs it: a wire, a clock, randomness."""
+"""The outside world as this package needs it: a wire, a home, a clock, randomness."""
 
 from __future__ import annotations
 
@@ -24,6 +24,18 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection."""
+        ...
+
+
+class Home(Protocol):
+    """The process and the event loop that a client belongs to, until it is closed."""
+
+    def enter(self) -> None:
+        """Return if this is the place.
+
+        Raises:
+            ClientClosed, ForkedClient, WrongLoop: It is not; nothing was sent.
+        """
         ...
 
 

@@ -7,8 +7,6 @@ out and then died; and aiohttp reports status 400 for an answer that it cannot p
 
 from __future__ import annotations
 
-import asyncio
-import os
 import ssl
 from types import SimpleNamespace
 from typing import Final
@@ -18,7 +16,9 @@ from yarl import URL
 
 from fincard_async._sansio.envelope import MAX_BODY_BYTES
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
-from fincard_async.errors import ClientClosed, ConfigError, ForkedClient, WrongLoop
+from fincard_async.errors import ConfigError
+
+from .home import Home
 
 _CONNECT_SECONDS: Final = 10.0
 _KEEPALIVE_SECONDS: Final = 15.0
@@ -63,9 +63,7 @@ class SessionTransport:
         self._proxy = proxy
         self._given = session
         self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = os.getpid()
-        self._closed = False
+        self._home = Home()
         self._urls: dict[str, URL] = {}
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
@@ -101,20 +99,14 @@ class SessionTransport:
 
     async def aclose(self) -> None:
         """Close every connection; a session that the caller gave stays open."""
-        self._closed = True
-        if self._session is not None and self._session is not self._given:
+        mine = self._home.leave()
+        if mine and self._session is not None and self._session is not self._given:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise ClientClosed("the client is closed")
-        if os.getpid() != self._pid:
-            raise ForkedClient("the client belongs to the parent process; create one after fork")
-        loop = asyncio.get_running_loop()
+        self._home.enter()
         if self._session is None:
-            self._session, self._loop = self._make_session(), loop
-        elif loop is not self._loop:
-            raise WrongLoop("the client belongs to another event loop; create one per loop")
+            self._session = self._make_session()
         return self._session
 
     def _make_session(self) -> aiohttp.ClientSession:

@@ -19,6 +19,7 @@ from fincard_async._runtime.pipeline import Pipeline, Settings
 from fincard_async._sansio.budget import RetryBudget
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
 from fincard_async._sansio.options import Limits, RetryPolicy
+from fincard_async._transports.home import Home
 from fincard_async.testing import FakeClock, ScriptedTransport, reply
 from tests.sansio.samples import Ask
 
@@ -94,6 +95,7 @@ class Rig:
         self.doubts = Doubts()
         self.pipeline = Pipeline(
             transport=self.transport or self.wire,
+            home=Home(),
             auth=self.auth,
             limiter=self.limiter,
             budget=self.budget,
