@@ -1,8 +1,8 @@
 """One connection: one request out, one answer in, and never a second one under way.
 
 aiohttp opened it, and keeps its own protocol object for it, which no longer sees the bytes but is
-told of the end. From the first byte handed to ``transport.write`` on, whatever goes wrong is "sent";
-before that nothing is. What is not plainly one whole answer closes the connection.
+told of the end. From the first byte handed to ``transport.write`` on, whatever goes wrong counts as
+sent; before that, nothing does. What is not plainly one whole answer closes the connection.
 """
 
 from __future__ import annotations

@@ -173,6 +173,7 @@ class ReplyReader:
                 self._refuse("the server answers and answers, but not the request")
         else:
             self._done = True
+            self.reusable = self._parser.should_keep_alive()
 
     def _finish(self, data: memoryview) -> None:
         status = self._parser.get_status_code()
@@ -181,7 +182,6 @@ class ReplyReader:
         elif self._has_surplus(data):
             self._refuse("more was sent than one reply")
         else:
-            self.reusable = self._parser.should_keep_alive()
             self.reply = self._made()
 
     def _has_surplus(self, data: memoryview) -> bool:

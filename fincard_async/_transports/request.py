@@ -30,9 +30,13 @@ class Heads:
         Raises:
             TransportFailure: A header would forge another one; nothing was sent.
         """
-        found = self._heads.get((request.path, id(request.headers)))
+        key = (request.path, id(request.headers))
+        found = self._heads.get(key)
         if found is None:
             head = self._render(request.path, request.headers)
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()
+            self._heads[key] = (request.headers, head)
         else:
             head = found[1]
         body = request.body

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import ssl
 from types import SimpleNamespace
-from typing import Final
 
 import aiohttp
 from yarl import URL
 
 from fincard_async._sansio.envelope import MAX_BODY_BYTES
-from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
-from fincard_async.errors import ConfigError
+from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
 
+from .faults import CONNECT_SECONDS, KEEPALIVE_SECONDS, checked, failure_of, verified
 from .home import Home
-
-_CONNECT_SECONDS: Final = 10.0
-_KEEPALIVE_SECONDS: Final = 15.0
-"""Shorter than servers usually keep an idle connection, so that a stale one is rarely met."""
 
 
 class _Sent:
@@ -45,7 +40,11 @@ async def _on_headers_sent(
 
 
 class SessionTransport:
-    """A pool of connections to one origin; opened on first use, in the loop of that use."""
+    """A pool of connections to one origin; opened on first use, in the loop of that use.
+
+    Attributes:
+        reason: Why it was chosen.
+    """
 
     def __init__(
         self,
@@ -54,12 +53,11 @@ class SessionTransport:
         session: aiohttp.ClientSession | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
+        reason: str = "",
     ) -> None:
-        if ssl_context is not None and not ssl_context.check_hostname:
-            # The ssl module ties this to verify_mode: no certificate check, no host name check.
-            raise ConfigError("ssl_context must verify certificates and host names")
+        self.reason = reason
         self._origin = origin
-        self._ssl = ssl_context
+        self._ssl = checked(ssl_context)
         self._proxy = proxy
         self._given = session
         self._session: aiohttp.ClientSession | None = None
@@ -83,9 +81,7 @@ class SessionTransport:
                 headers=request.headers,
                 allow_redirects=False,
                 proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(
-                    total=timeout, connect=min(timeout, _CONNECT_SECONDS)
-                ),
+                timeout=aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_SECONDS)),
                 trace_request_ctx=sent,
             ) as response:
                 body = await _read(response)
@@ -94,7 +90,7 @@ class SessionTransport:
         except TransportFailure:
             raise
         except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
-            failure = _failure(error, sent.yes)
+            failure = failure_of(error, sent=sent.yes)
         raise failure
 
     async def aclose(self) -> None:
@@ -119,7 +115,7 @@ class SessionTransport:
         return aiohttp.ClientSession(
             # The limiter bounds what is in flight; a second bound here would hide waiting calls.
             connector=aiohttp.TCPConnector(
-                limit=0, ssl=self._ssl or _verified(), keepalive_timeout=_KEEPALIVE_SECONDS
+                limit=0, ssl=self._ssl or verified(), keepalive_timeout=KEEPALIVE_SECONDS
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
@@ -133,12 +129,6 @@ class SessionTransport:
         if url is None:
             url = self._urls[path] = URL(self._origin + path, encoded=True)
         return url
-
-
-def _verified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -162,24 +152,3 @@ def _too_large(response: aiohttp.ClientResponse) -> TransportFailure:
     return TransportFailure(
         "too-large", sent=True, detail=f"the reply is longer than {MAX_BODY_BYTES} bytes"
     )
-
-
-_FAULTS: Final[tuple[tuple[type[Exception], Reason, str], ...]] = (
-    (aiohttp.ClientConnectorCertificateError, "certificate", "the certificate is not accepted"),
-    (aiohttp.ConnectionTimeoutError, "connect", "no connection in time"),
-    (TimeoutError, "timeout", "no complete reply in time"),
-    (aiohttp.ClientPayloadError, "lost", "the reply was cut short"),
-    (aiohttp.ClientResponseError, "malformed", "the reply is not HTTP"),
-    (aiohttp.ClientConnectorDNSError, "connect", "the host's name does not resolve"),
-    (aiohttp.ClientConnectorError, "connect", "the connection was refused"),
-    (aiohttp.ClientError, "lost", "the connection broke"),
-    (OSError, "lost", "the connection broke"),
-)
-
-
-def _failure(error: Exception, sent: bool) -> TransportFailure:
-    """Sort an exception of aiohttp by its class alone, since its text may hold secrets."""
-    for kind, reason, detail in _FAULTS:
-        if isinstance(error, kind):
-            return TransportFailure(reason, sent=sent, detail=detail)
-    return TransportFailure("lost", sent=sent, detail=f"{type(error).__name__} in the transport")

@@ -57,9 +57,7 @@ class Wheel:
         if self._timer is not None:
             self._timer.cancel()
         self._next = number
-        self._timer = self._loop.call_later(
-            max(0.0, number * SLOT - time.monotonic()), self._turn
-        )
+        self._timer = self._loop.call_later(max(0.0, number * SLOT - time.monotonic()), self._turn)
 
     def _turn(self) -> None:
         self._timer = None
