@@ -99,12 +99,12 @@ def missing() -> str | None:
             if not isinstance(inspect.getattr_static(kind, name, None), property):
                 return f"aiohttp {aiohttp.__version__} has another {kind.__name__}.{name}"
     reader = ReplyReader()
-    reader.feed(memoryview(_GOOD))
+    reader.feed(_GOOD)
     if reader.reply is None or reader.reply.body != b"{}":
         return "the parser does not read what it should"
     for bad in _BAD:
         reader = ReplyReader()
-        reader.feed(memoryview(bad))
+        reader.feed(bad)
         if reader.fault is None:
             return "the parser reads what it should refuse"
     return None

@@ -13,6 +13,7 @@ tracing) goes over ``SessionTransport``; ``choice`` decides.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 import warnings
@@ -49,8 +50,9 @@ class LeanTransport:
             TransportFailure: No complete answer in time.
             ClientClosed, WrongLoop, ForkedClient: The client cannot be used here; nothing was sent.
         """
-        self._home.enter()
-        opened = self._opened or self._open()
+        opened = self._opened
+        if opened is None or not opened.is_here():
+            opened = self._open()
         now = time.monotonic()
         deadline = now + timeout
         data = self._heads.render(request)
@@ -86,6 +88,7 @@ class LeanTransport:
         await opened.connector.close()
 
     def _open(self) -> _Opened:
+        self._home.enter()
         self._opened = _Opened(self._url, self._ssl)
         self._buffer = memoryview(bytearray(READ_BYTES))
         return self._opened
@@ -129,6 +132,7 @@ class _Opened:
 
     def __init__(self, url: URL, context: ssl.SSLContext | None) -> None:
         self.loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
         self.idle = IdleLines(self.loop)
         self.wheel = Wheel(self.loop)
         trust = (context or verified()) if url.scheme == "https" else True
@@ -136,6 +140,10 @@ class _Opened:
         self.connector = aiohttp.TCPConnector(limit=0, ssl=trust)
         # Never sent: the connector takes from it where to connect, and how.
         self.key = aiohttp.ClientRequest("GET", url, loop=self.loop)
+
+    def is_here(self) -> bool:
+        """True in the loop and the process of the first use; ``Home`` says what is wrong else."""
+        return os.getpid() == self._pid and asyncio.get_running_loop() is self.loop
 
     def close(self) -> None:
         """Stop both timers."""

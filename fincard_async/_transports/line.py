@@ -108,7 +108,7 @@ class Line(asyncio.BufferedProtocol):
             self._transport.abort()
             return
         reader = self._reader
-        reader.feed(self._buffer[:nbytes])
+        reader.feed(self._buffer[:nbytes].tobytes())
         if reader.fault is not None:
             self._end(reader.fault)
             self._transport.abort()

@@ -2,8 +2,11 @@
 
 The parser is httptools' (llhttp), with none of its leniencies: it refuses bare line feeds, folded
 headers, two lengths, a length beside chunks, bad chunk sizes. Here the rest is refused: bytes
-before or behind the answer, trailers, other transfer codings, protocols and versions, an upgrade,
-and everything that is longer than it need be. No I/O: ``feed`` takes what was read.
+before or behind the answer, other codings, protocols and versions, an upgrade, and everything that
+is longer than it need be. No I/O: ``feed`` takes what was read.
+
+The parser proves the head but does not take it apart: its headers are read from the bytes when
+somebody asks, which for nearly all answers is never.
 """
 
 from __future__ import annotations
@@ -23,30 +26,37 @@ MAX_HEAD: Final = 64 * 1024
 """Bytes before the body, interim answers included."""
 MAX_INTERIM: Final = 16
 """Answers of status 1xx before the real one."""
+MAX_WIRE: Final = 4 * MAX_BODY_BYTES
+"""Bytes of a whole answer, with all that chunks add to it."""
 
-_SECOND_SIGHT: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"content-encoding", b"connection"}
-)
-"""Headers that tell where the answer ends: none may come twice."""
-_VERSIONS: Final = frozenset({"1.1", "1.0"})
+_END: Final = b"\r\n\r\n"
+_VERSIONS: Final = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 
 
 class ReplyHeaders(Mapping[str, str]):
-    """Headers by lower-case name; decoded when they are read, which few answers need."""
+    """The headers in a head, by lower-case name; of a repeated one the last."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_head", "_read")
 
-    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
-        self._raw = raw
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._read: dict[str, str] | None = None
+
+    def _all(self) -> dict[str, str]:
+        if self._read is None:
+            lines = self._head.decode("latin-1").split("\r\n")
+            parts = (line.partition(":") for line in lines[1:] if line)
+            self._read = {name.lower(): value.strip(" \t") for name, _, value in parts}
+        return self._read
 
     def __getitem__(self, name: str) -> str:
-        return self._raw[name.encode("latin-1", "replace")].decode("latin-1").strip()
+        return self._all()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name.decode("latin-1") for name in self._raw)
+        return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self._all())
 
     def __repr__(self) -> str:
         return f"ReplyHeaders({', '.join(self)})"
@@ -62,18 +72,16 @@ class ReplyReader:
     """
 
     __slots__ = (
-        "_begun",
+        "_bodies",
         "_chunked",
-        "_chunks",
         "_done",
-        "_head_done",
-        "_headers",
+        "_head",
+        "_heads",
         "_interim",
-        "_pairs",
         "_parser",
+        "_raw",
         "_read",
         "_size",
-        "_until_end",
         "fault",
         "reply",
         "reusable",
@@ -87,16 +95,13 @@ class ReplyReader:
     def expect(self) -> None:
         """Be ready for the next answer."""
         self.reply: HttpResponse | None = None
-        self.reusable = False
-        self._begun = self._done = self._head_done = False
-        self._read = self._interim = 0
+        self.reusable = self._done = self._chunked = False
+        self._head = self._raw = b""
+        self._bodies: list[bytes] = []
+        self._read = self._size = self._heads = self._interim = 0
 
-    def feed(self, data: memoryview) -> None:
+    def feed(self, data: bytes) -> None:
         """Take what was read; afterwards look at ``fault`` and ``reply``."""
-        if not self._begun and data[0] != 0x48:  # "H"
-            self._refuse("the reply is not HTTP")
-            return
-        self._read += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -104,56 +109,29 @@ class ReplyReader:
         except HttpParserError:
             # Not kept: its text and its context may hold what came.
             self._refuse("the reply is not HTTP")
-        if self.fault is not None:
-            return
-        if self._done:
-            self._finish(data)
-        elif not self._head_done and self._read > MAX_HEAD:
-            self._refuse("the reply's headers are too long")
+        self._read += len(data)
+        if not self._head:
+            self._raw = self._raw + data if self._raw else data
+            self._look_at_head()
+        if self.fault is None:
+            if self._done:
+                self._finish(data)
+            elif self._read > MAX_WIRE:
+                self._refuse_length()
 
     def end(self) -> None:
         """The connection was closed in order: the end of an answer that has no other end."""
-        if self.fault is None and self._head_done and self._until_end:
+        bounded = self._chunked or "content-length" in ReplyHeaders(self._head)
+        if self.fault is None and self._head and not bounded:
             self.reply = self._made()
 
-    # What follows is called by the parser, in this order.
-
-    def on_message_begin(self) -> None:
-        """The first byte of an answer."""
-        if self._done:
-            self._refuse("more was sent than one reply")
-        self._begun = True
-        self._head_done = self._chunked = self._until_end = False
-        self._pairs: list[tuple[bytes, bytes]] = []
-        self._chunks: list[bytes] = []
-        self._size = 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, or one trailer."""
-        self._pairs.append((name.lower(), value))
-        if len(name) + len(value) > MAX_LINE or len(self._pairs) > MAX_HEADERS:
-            self._refuse("the reply's headers are too long")
-        elif self._head_done:
-            self._refuse("the reply has trailers")
+    # What follows is called by the parser, in this order, and again after an interim answer.
 
     def on_headers_complete(self) -> None:
-        """Decide how the body ends, and whether it may be read at all."""
-        self._head_done = True
-        headers = self._headers = dict(self._pairs)
-        if len(headers) != len(self._pairs) and self._repeats():
-            self._refuse("the reply names its framing twice")
-        elif self._parser.get_http_version() not in _VERSIONS:
-            self._refuse("the reply is not HTTP/1")
-        elif headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-            self._refuse("the reply has a content encoding")
-        elif (coding := headers.get(b"transfer-encoding")) is not None:
-            self._chunked = True
-            if coding.strip().lower() != b"chunked":
-                self._refuse("the reply has a transfer coding")
-        elif (length := headers.get(b"content-length")) is None:
-            self._until_end = True  # unless the status forbids a body: then it is over at once
-        elif int(length) > MAX_BODY_BYTES:
-            self._refuse_length()
+        """The last byte of a head."""
+        self._heads += 1
+        if self._done:
+            self._refuse("more was sent than one reply")
 
     def on_body(self, chunk: bytes) -> None:
         """A part of the body."""
@@ -161,50 +139,84 @@ class ReplyReader:
         if self._size > MAX_BODY_BYTES:
             self._refuse_length()
         elif self.fault is None:
-            self._chunks.append(chunk)
+            self._bodies.append(chunk)
 
     def on_message_complete(self) -> None:
-        """The last byte of an answer; after an interim one, the real one is still to come."""
+        """The last byte of an answer."""
         status = self._parser.get_status_code()
-        if 102 <= status < 200 or status == 100:
+        if 100 <= status < 200 and status != 101:
             self._interim += 1
-            self._head_done = False
-            if self._interim > MAX_INTERIM:
-                self._refuse("the server answers and answers, but not the request")
         else:
             self._done = True
             self.reusable = self._parser.should_keep_alive()
 
-    def _finish(self, data: memoryview) -> None:
-        status = self._parser.get_status_code()
-        if not 200 <= status < 600:
-            self._refuse("the reply has no known status")
-        elif self._has_surplus(data):
-            self._refuse("more was sent than one reply")
+    def _look_at_head(self) -> None:
+        """Find the head of the real answer, and decide whether the body may be read."""
+        raw = self._raw
+        if self._interim > MAX_INTERIM:
+            self._refuse("the server answers and answers, but not the request")
+        elif not _VERSIONS[0].startswith(raw[:9]) and not _VERSIONS[1].startswith(raw[:9]):
+            self._refuse("the reply is not HTTP/1")
+        elif self._heads == self._interim:
+            if len(raw) > MAX_HEAD:
+                self._refuse("the reply's headers are too long")
         else:
+            start = 0
+            for _ in range(self._interim):
+                start = raw.index(_END, start) + 4
+            stop = raw.index(_END, start) + 4
+            self._head, self._raw = raw[start:stop], b""
+            # From here on ``_read`` counts from the beginning of this head.
+            self._read -= start
+            self._check_head()
+
+    def _check_head(self) -> None:
+        head = self._head
+        if len(head) > MAX_LINE and max(map(len, head.split(b"\r\n"))) > MAX_LINE:
+            self._refuse("the reply's headers are too long")
+        elif head.count(b"\r\n") > MAX_HEADERS + 2:
+            self._refuse("the reply has too many headers")
+        elif not head.startswith(_VERSIONS):
+            self._refuse("the reply is not HTTP/1")
+        elif not 200 <= self._parser.get_status_code() < 600:
+            self._refuse("the reply has no known status")
+        elif b"-encoding" in (lower := head.lower()):
+            self._check_encodings(lower)
+        if not self._done and self.fault is None:
+            length = ReplyHeaders(head).get("content-length", "0")
+            if int(length) > MAX_BODY_BYTES:
+                self._refuse_length()
+
+    def _check_encodings(self, lower: bytes) -> None:
+        headers = ReplyHeaders(lower)
+        self._chunked = "transfer-encoding" in headers
+        if headers.get("content-encoding", "identity") != "identity":
+            self._refuse("the reply has a content encoding")
+        elif headers.get("transfer-encoding", "chunked") != "chunked" or any(
+            lower.count(b"\r\n%b-encoding" % name) > 1 for name in (b"transfer", b"content")
+        ):
+            self._refuse("the reply has a transfer coding")
+
+    def _finish(self, data: bytes) -> None:
+        if not self._chunked:
+            whole = self._read == len(self._head) + self._size
+        elif whole := len(data) <= len(_END):
+            self.reusable = False  # too little to tell
+        else:
+            # Where chunks end is known to the parser only, which forgives line breaks behind them.
+            whole = data.endswith(_END) and not data.endswith(b"\n" + _END)
+        if whole:
             self.reply = self._made()
-
-    def _has_surplus(self, data: memoryview) -> bool:
-        """Line breaks behind the answer, which the parser forgives.
-
-        Behind a body that itself ends with one they cannot be told apart from it, and do no harm:
-        the parser has swallowed them, and no answer begins with one.
-        """
-        if self._chunks and not self._chunked:
-            return data[-1] == 0x0A and not self._chunks[-1].endswith(b"\n")
-        return data[-5:] == b"\n\r\n\r\n"
+        else:
+            self._refuse("more was sent than one reply")
 
     def _made(self) -> HttpResponse:
-        chunks = self._chunks
+        bodies = self._bodies
         return HttpResponse(
             self._parser.get_status_code(),
-            ReplyHeaders(self._headers),
-            chunks[0] if len(chunks) == 1 else b"".join(chunks),
+            ReplyHeaders(self._head),
+            bodies[0] if len(bodies) == 1 else b"".join(bodies),
         )
-
-    def _repeats(self) -> bool:
-        names = [name for name, _ in self._pairs]
-        return any(names.count(name) > 1 for name in _SECOND_SIGHT)
 
     def _refuse_length(self) -> None:
         self._refuse(f"the reply is longer than {MAX_BODY_BYTES} bytes", "too-large")

@@ -1,18 +1,17 @@
 """Deadlines for many exchanges with one timer: a little late, never early.
 
 A timer per call is a heap operation twice, and a cancelled handle that stays in the loop's heap.
-Deadlines of calls are seconds and seldom reached, so each goes into the slot of its twentieth of a
+Deadlines of calls are seconds and seldom reached, so each goes into the slot of its sixteenth of a
 second, and one timer wakes for the next slot in use.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from typing import Final, Protocol
 
-SLOT: Final = 0.05
+SLOT: Final = 1 / 16
 """Seconds; a deadline may be noticed that much later."""
 
 
@@ -37,7 +36,7 @@ class Wheel:
 
     def add(self, item: Expires, deadline: float) -> set[Expires]:
         """Let ``item`` expire at ``deadline`` (monotonic); give back the slot to leave again."""
-        number = math.ceil(deadline / SLOT)
+        number = int(deadline / SLOT) + 1
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = set()
