@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
-import msgspec
-
 from .codec import make_decoder
+from .exact import Decodes
 from .model import Model, PageData
 
 I = TypeVar("I", bound=Model, covariant=True)  # noqa: E741 - input
@@ -116,12 +115,12 @@ class Operation(Generic[I, O]):
         return self.safety is not Safety.READ
 
     @cached_property
-    def decoder(self) -> msgspec.json.Decoder[object]:
+    def decoder(self) -> Decodes[object]:
         """Decodes ``data`` (for ``bare``: the whole body); built on first use."""
         return make_decoder(self._wire_type)
 
     @cached_property
-    def input_decoder(self) -> msgspec.json.Decoder[Any]:
+    def input_decoder(self) -> Decodes[Any]:
         """Decodes a request body; the sandbox's side of ``requests.build_request``."""
         return make_decoder(self.input)
 
