@@ -28,6 +28,10 @@ REMEMBER_FAILURE: Final = 1.0
 class Authorization(Protocol):
     """Gives the value of the Authorization header, and hears when it was refused."""
 
+    def current(self) -> str:
+        """The header, if it is there; an empty text if ``header`` must be awaited."""
+        ...
+
     async def header(self, deadline: float) -> str:
         """The header; may log in first."""
         ...
@@ -42,6 +46,10 @@ class FixedToken:
 
     def __init__(self, token: str) -> None:
         self._header = f"Bearer {token}"
+
+    def current(self) -> str:
+        """The header."""
+        return self._header
 
     async def header(self, deadline: float) -> str:
         """The header; never waits."""
@@ -64,6 +72,11 @@ class LoginToken:
         self._failure: FincardError | None = None
         self._failed_at = float("-inf")
 
+    def current(self) -> str:
+        """The header, unless it is time for another token."""
+        token = self._token
+        return "" if token is None or self._clock.wall() >= token.refresh_at else self._header
+
     async def header(self, deadline: float) -> str:
         """The current header; logs in first where there is none or it is about to end.
 
@@ -71,14 +84,14 @@ class LoginToken:
             FincardError: The login failed; every caller that waited for it gets the same facts.
             ConnectFailed: Another caller's login did not end before this call's deadline.
         """
-        while self._token is None or self._clock.wall() >= self._token.refresh_at:
+        while not (header := self.current()):
             if self._flight is not None:
                 await self._flight.wait(deadline - self._clock.monotonic())
             elif self._failure is not None and self._is_recent():
                 raise _again(self._failure)
             else:
                 await self._renew(deadline)
-        return self._header
+        return header
 
     def refuse(self, header: str) -> bool:
         """Drop the token that was refused, unless it was replaced in the meantime."""

@@ -44,6 +44,8 @@ class Limiter:
         self._limit = AdaptiveLimit(limits.max_concurrency)
         self._in_flight = 0
         self._paused_until = float("-inf")
+        self._is_paused = False
+        """False if no pause is in force; True until somebody looks after its end."""
         self._lanes: tuple[deque[_Ticket], ...] = tuple(deque[_Ticket]() for _ in Lane)
 
     @property
@@ -56,6 +58,21 @@ class Limiter:
         """Places that there are, at the moment."""
         return self._limit.value
 
+    def take(self) -> bool:
+        """A place for one attempt, if one is free and nobody waits; give it back by ``release``.
+
+        The usual case, and the cheap one: without a rate or a pause, the clock is not asked.
+        """
+        if (
+            self._in_flight >= self._limit.value
+            or self._rate is not None
+            or self._is_paused
+            or any(self._lanes)
+        ):
+            return False
+        self._in_flight += 1
+        return True
+
     def permit(self, deadline: float, lane: Lane) -> Permit:
         """A place for one attempt, as an async context manager.
 
@@ -67,6 +84,7 @@ class Limiter:
     def pause(self, seconds: float) -> None:
         """Let nobody go for ``seconds``; a longer pause that is in force stays."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        self._is_paused = True
 
     def clean(self) -> None:
         """An attempt was answered well."""
@@ -95,7 +113,8 @@ class Limiter:
     def release(self) -> None:
         """Give a place back."""
         self._in_flight -= 1
-        self._dispatch()
+        if any(self._lanes):
+            self._dispatch()
 
     async def _wait(self, ticket: _Ticket, deadline: float) -> None:
         while True:
@@ -146,6 +165,7 @@ class Limiter:
             self._rate.book(now)
 
     def _delay(self, now: float, ahead: int = 0) -> float:
+        self._is_paused = self._paused_until > now
         rate = 0.0 if self._rate is None else self._rate.wait(now, ahead)
         return max(rate, self._paused_until - now)
 

@@ -51,6 +51,7 @@ from fincard_async.errors import FincardError, OutcomeUnknown, Unauthenticated, 
 
 from .auth import Authorization
 from .doubts import Doubts
+from .headers import FullHeaders
 from .hooks import CallEvent, Observers, Point, logger
 from .limiter import Limiter
 from .ports import Clock, Entropy, Home, Transport
@@ -108,6 +109,7 @@ class Pipeline:
     observers: Observers
     refusals: Sequence[RefusalRow]
     settings: Settings
+    headers: FullHeaders = field(default_factory=FullHeaders)
 
     async def run(
         self, operation: Operation[I, O], request: I, options: CallOptions | None, path: str = ""
@@ -131,12 +133,14 @@ class Pipeline:
             started=now,
             deadline=now + settings.timeout,
             # An earlier call with this number that nobody settled is an open attempt of the order.
-            in_doubt=prepared.order_no in self.doubts,
+            in_doubt=operation.mutates and prepared.order_no in self.doubts,
         )
-        self._tell("prepared", prepared, progress)
+        if self.observers.listening:
+            self._tell("prepared", prepared, progress)
         while True:
             progress.attempts += 1
-            self._tell("attempt", prepared, progress)
+            if self.observers.listening:
+                self._tell("attempt", prepared, progress)
             try:
                 result = await self._attempt(prepared, settings, progress)
             except FincardError as error:
@@ -151,9 +155,11 @@ class Pipeline:
                 await self.clock.sleep(delay)
             else:
                 self.budget.refund(progress.paid)
-                self.doubts.clear(prepared.order_no)
-                self._tell("outcome", prepared, progress)
-                self._tell("finished", prepared, progress)
+                if operation.mutates:
+                    self.doubts.clear(prepared.order_no)
+                if self.observers.listening:
+                    self._tell("outcome", prepared, progress)
+                    self._tell("finished", prepared, progress)
                 return result
 
     async def _attempt(self, prepared: Prepared, settings: Settings, progress: _Progress) -> object:
@@ -162,11 +168,11 @@ class Pipeline:
         header = ""
         if progress.attempts > 1:
             self.home.enter()  # it may have been closed during the pause
-        async with self.limiter.permit(progress.deadline, lane):
-            headers = settings.headers
+        if not self.limiter.take():
+            await self.limiter.acquire(progress.deadline, lane)
+        try:
             if self.auth is not None:
-                header = await self._authorize(progress)
-                headers = {**headers, CONTEXT_HEADERS["authorization"]: header}
+                header = self.auth.current() or await self._authorize(progress)
             remaining = progress.deadline - self.clock.monotonic()
             if remaining < min(LEAST_LEFT, settings.timeout / 2) or remaining <= 0:
                 raise not_sent("the deadline passed before the request was sent")
@@ -175,7 +181,9 @@ class Pipeline:
             response: HttpResponse | None = None
             try:
                 response = await self.transport.send(
-                    HttpRequest(prepared.path, headers, prepared.body),
+                    HttpRequest(
+                        prepared.path, self.headers.of(settings.headers, header), prepared.body
+                    ),
                     min(remaining, settings.retry.attempt_timeout),
                 )
                 result = interpret(prepared.operation, prepared.request, response, self.refusals)
@@ -191,6 +199,8 @@ class Pipeline:
                 raise
             self.limiter.clean()
             return result
+        finally:
+            self.limiter.release()
 
     async def _authorize(self, progress: _Progress) -> str:
         """The header for this attempt; a login that fails leaves the call itself unsent."""
@@ -265,17 +275,16 @@ class Pipeline:
         progress: _Progress,
         error: FincardError | None = None,
     ) -> None:
-        if self.observers:
-            event = CallEvent(
-                point=point,
-                operation=prepared.operation.name,
-                order_no=prepared.order_no,
-                attempt=progress.attempts,
-                elapsed=self.clock.monotonic() - progress.started,
-                error=None if error is None else type(error).__name__,
-                status=None if error is None else error.status,
-            )
-            self.observers.tell(event)
+        event = CallEvent(
+            point=point,
+            operation=prepared.operation.name,
+            order_no=prepared.order_no,
+            attempt=progress.attempts,
+            elapsed=self.clock.monotonic() - progress.started,
+            error=None if error is None else type(error).__name__,
+            status=None if error is None else error.status,
+        )
+        self.observers.tell(event)
 
 
 def merge(settings: Settings, options: CallOptions | None) -> Settings:

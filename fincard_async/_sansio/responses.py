@@ -48,14 +48,35 @@ def interpret(
     if operation.shape == "bare":
         refuse_depth(response.body)
         return _decode(operation, response.body)
-    envelope = open_envelope(response.body)
-    if operation.mutates and repeats_a_key(response.body):
-        raise DecodeError("the reply names a key twice")
-    if not envelope.succeeded:
-        raise _refusal_of(envelope, status, refusals)
-    result = _decode(operation, bytes(envelope.data))
+    result = _plain_result(operation, response.body)
+    if result is None:
+        envelope = open_envelope(response.body)
+        _refuse_repeats(operation, response.body)
+        if not envelope.succeeded:
+            raise _refusal_of(envelope, status, refusals)
+        result = _decode(operation, bytes(envelope.data))
+    else:
+        _refuse_repeats(operation, response.body)
     _check_echo(operation, request, result)
     return result
+
+
+def _plain_result(operation: Operation[Model, object], body: bytes) -> object | None:
+    """The data of the usual success; None if a closer look is needed, for whatever reason."""
+    refuse_depth(body)
+    for name in operation.other_names:
+        if name in body:
+            return None
+    try:
+        whole = operation.plain_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+        return None
+    return whole.data if whole.is_plain else None
+
+
+def _refuse_repeats(operation: Operation[Model, object], body: bytes) -> None:
+    if operation.mutates and repeats_a_key(body):
+        raise DecodeError("the reply names a key twice")
 
 
 def render_result(data: object) -> bytes:

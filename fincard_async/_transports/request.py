@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from fincard_async._sansio.messages import HttpRequest, TransportFailure
@@ -34,9 +35,10 @@ class Heads:
         found = self._heads.get(key)
         if found is None:
             head = self._render(request.path, request.headers)
-            if len(self._heads) >= MOST_HEADS:
-                self._heads.clear()
-            self._heads[key] = (request.headers, head)
+            if isinstance(request.headers, MappingProxyType):  # what may change is not kept
+                if len(self._heads) >= MOST_HEADS:
+                    self._heads.clear()
+                self._heads[key] = (request.headers, head)
         else:
             head = found[1]
         body = request.body
