@@ -16,6 +16,7 @@ from fincard_async._sansio.options import CallOptions
 from fincard_async._sansio.paging import Paginator
 from fincard_async.errors import DuplicateOrder, OutcomeUnknown
 
+from .deadline import seconds_for
 from .paginator import PageReader
 from .pipeline import Pipeline, merge
 from .settlement import Settler
@@ -42,7 +43,8 @@ class PipelineCaller:
             settings = merge(self._pipeline.settings, options)
             if operation.settled_by is None or not settings.retry.settle:
                 raise
-            deadline = started + settings.timeout
+            end = started + settings.timeout - self._pipeline.clock.monotonic()
+            deadline = self._pipeline.clock.monotonic() + seconds_for(end)
             result = await self._settler.settle_call(operation, request, error, deadline)
             return cast(O, result)
 

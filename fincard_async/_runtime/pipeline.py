@@ -45,11 +45,13 @@ from fincard_async._sansio.retry import (
     is_overload,
     most_attempts,
     pause,
+    settling_time,
 )
 from fincard_async._sansio.retry_after import read_retry_after
 from fincard_async.errors import FincardError, OutcomeUnknown, Unauthenticated, UsageError
 
 from .auth import Authorization
+from .deadline import seconds_for
 from .doubts import Doubts
 from .headers import FullHeaders
 from .hooks import CallEvent, Observers, Point, logger
@@ -86,6 +88,7 @@ class _Progress:
 
     started: float
     deadline: float
+    """For the attempts; what is left after it is for settling."""
     attempts: int = 0
     paid: int = 0
     """What its retries took from the budget."""
@@ -128,10 +131,10 @@ class Pipeline:
         prepared = build_request(operation, request, money_as=settings.money_as)
         if path:
             prepared = replace(prepared, path=path)
-        now = self.clock.monotonic()
+        now, seconds = self.clock.monotonic(), seconds_for(settings.timeout)
         progress = _Progress(
             started=now,
-            deadline=now + settings.timeout,
+            deadline=now + seconds - settling_time(operation, settings.retry, seconds),
             # An earlier call with this number that nobody settled is an open attempt of the order.
             in_doubt=operation.mutates and prepared.order_no in self.doubts,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import anyio
@@ -54,6 +55,10 @@ class Clock(Protocol):
         """Wait."""
         ...
 
+    def limit(self, seconds: float) -> AbstractContextManager[anyio.CancelScope]:
+        """A scope that is cancelled when so much time has passed."""
+        ...
+
 
 class Entropy(Protocol):
     """Randomness, as a port."""
@@ -76,6 +81,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
+
+    def limit(self, seconds: float) -> AbstractContextManager[anyio.CancelScope]:
+        return anyio.move_on_after(max(0.0, seconds))
 
 
 class SystemEntropy:
