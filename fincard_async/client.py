@@ -140,7 +140,7 @@ class FincardClient(Resources):
         self._core = Core(origin, tenant_id, transport, home, card_key)
         self._pipeline = replace(
             outside,
-            auth=_authorization(auth, tenant_id, outside, clock),
+            auth=_authorization(auth, tenant_id, outside),
             limiter=Limiter(limits or Limits(), clock),
         )
         self._owner = True
@@ -250,7 +250,7 @@ class FincardClient(Resources):
 
         In a forked child this only ends the child's use: the connections are the parent's.
         """
-        if self._owner and self._core.home.leave():
+        if self._owner and await self._core.home.aclose():
             await self._core.transport.aclose()
 
     async def __aenter__(self) -> FincardClient:
@@ -287,21 +287,18 @@ class FincardClient(Resources):
         return PipelineCaller(self._pipeline)
 
 
-def _authorization(auth: Auth, tenant_id: str, outside: Pipeline, clock: Clock) -> Authorization:
+def _authorization(auth: Auth, tenant_id: str, outside: Pipeline) -> Authorization:
     if isinstance(auth, BearerToken):
-        given = as_secret(auth.token).reveal()
-        if not is_token(given):
-            raise ConfigError("token must be 1..8000 printable ASCII characters")
-        return FixedToken(given)
-    login = auth.request(tenant_id)
+        return FixedToken(as_secret(auth.token))
+    login, clock = auth.request(tenant_id), outside.clock
 
     async def fetch(deadline: float) -> Token:
         options = CallOptions(timeout=max(deadline - clock.monotonic(), 0.001))
         reply = await outside.run(login.operation, login.request, options, login.path)
         found = token_in(cast(LoginReply, reply))
-        if found is None or not is_token(found[0]):
+        if found is None or not is_token(found[0].reveal()):
             text = "the login was refused, or its answer holds no token"
             raise Unauthenticated(text, final=True)
-        return make_token(*found, clock.wall())
+        return make_token(found[0].reveal(), found[1], clock.wall())
 
-    return LoginToken(fetch, clock)
+    return LoginToken(fetch, clock, outside.home, outside.settings.timeout)

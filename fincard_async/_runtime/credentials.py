@@ -1,5 +1,7 @@
 """The ways to log in, as records: each makes one login request, and the answer is read in one way.
 
+Their passwords and tokens become secrets when a record is made, so it cannot be pickled or printed.
+
 Four descriptions of the login exist (contract 1.3); ``PasswordLogin`` is L1, ``SessionLogin``
 covers L2 to L4, ``BearerToken`` is for callers that fetch the token themselves.
 """
@@ -35,6 +37,9 @@ class PasswordLogin:
     email: str
     password: Secret | str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        _conceal(self, "password")
+
     def request(self, tenant_id: str) -> LoginRequest:
         """The login request for one tenant."""
         return LoginRequest(
@@ -61,6 +66,9 @@ class SessionLogin:
     tenant_key: str | None = None
     tenant_secret: Secret | str | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        _conceal(self, "password", "tenant_secret")
+
     def request(self, tenant_id: str) -> LoginRequest:
         """The login request; the tenant goes in a header."""
         ids = {"organizationId": self.organization_id, "userId": self.user_id}
@@ -82,8 +90,17 @@ class BearerToken:
 
     token: Secret | str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        _conceal(self, "token")
+
 
 Auth: TypeAlias = SessionLogin | PasswordLogin | BearerToken
+
+
+def _conceal(record: object, *names: str) -> None:
+    """Wrap what the caller gave as plain text; the records are frozen to everybody else."""
+    for name in names:
+        object.__setattr__(record, name, as_secret(getattr(record, name)))
 
 
 def fill_path(path: str, values: Mapping[str, str]) -> str:
@@ -95,7 +112,7 @@ def fill_path(path: str, values: Mapping[str, str]) -> str:
     return path
 
 
-def token_in(reply: models.LoginReply) -> tuple[str, float | None] | None:
+def token_in(reply: models.LoginReply) -> tuple[Secret, float | None] | None:
     """The token and its lifetime in seconds, from any place a login answer may put it."""
     inner = reply.data
     places = (reply.access_token, reply.token) + (
@@ -104,5 +121,5 @@ def token_in(reply: models.LoginReply) -> tuple[str, float | None] | None:
     lifetime = reply.expires_in if inner is None else inner.expires_in or reply.expires_in
     for token in places:
         if token:
-            return token.reveal(), None if lifetime is None else float(lifetime)
+            return token, None if lifetime is None else float(lifetime)
     return None

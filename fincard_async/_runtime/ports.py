@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -37,6 +38,10 @@ class Home(Protocol):
         Raises:
             ClientClosed, ForkedClient, WrongLoop: It is not; nothing was sent.
         """
+        ...
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Carry out ``work`` in a task that no call's cancellation reaches; it must not raise."""
         ...
 
 

@@ -70,6 +70,18 @@ class Sealed(_Guarded):
         return self._text
 
 
+class Quiet(str):
+    """Text of a secret on its way to the wire: a string to all, but for its repr.
+
+    Tools that report crashes take the repr of every variable in a traceback.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'...'"
+
+
 @overload
 def as_secret(value: Secret | str) -> Secret: ...
 @overload

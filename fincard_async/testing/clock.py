@@ -40,8 +40,9 @@ class FakeClock:
     def limit(self, seconds: float) -> Generator[anyio.CancelScope]:
         """A scope that is cancelled when the clock has moved so far."""
         with anyio.CancelScope() as scope:
+            if seconds <= 0:
+                scope.cancel()
             self._limits[scope] = self._monotonic + seconds
-            self._end_limits()
             try:
                 yield scope
             finally:
@@ -51,7 +52,8 @@ class FakeClock:
         """Move the clock."""
         self._monotonic += seconds
         self._wall += seconds
-        self._end_limits()
+        if seconds:
+            self._end_limits()
 
     def _end_limits(self) -> None:
         for scope, end in self._limits.items():

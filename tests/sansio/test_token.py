@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from fincard_async._generated.models.auth import LoginReply
 from fincard_async._runtime.credentials import token_in
 from fincard_async._sansio.codec import make_decoder
+from fincard_async._sansio.secret import Secret
 from fincard_async._sansio.token import jwt_expiry, make_token
 
 NOW = 1_767_225_600.0
@@ -105,7 +106,7 @@ def test_a_token_is_found_in_every_form_of_login(
     body: object, token: str, lifetime: float | None
 ) -> None:
     """Top level or inside ``data``, under either name; ``expiresAt`` is not looked at."""
-    assert token_in(_login(body)) == (token, lifetime)
+    assert token_in(_login(body)) == (Secret(token), lifetime)
 
 
 @pytest.mark.parametrize(
