@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 import msgspec
@@ -24,7 +25,8 @@ _KEY = re.compile(rb'"([^"]*)"[ \t\r\n]*:')
 # Possessive, and content with the end of the body, so that no body is scanned twice.
 _STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_TOO_MANY = re.compile(rb"[\[{]{%d}" % (MAX_DEPTH + 1))
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}.__getitem__
 _SUCCESS_CODES = frozenset({200, 0, "200", "0"})
 
 
@@ -83,8 +85,9 @@ def too_deep(body: bytes) -> bool:
     """True if the body nests deeper than any answer of this API.
 
     The decoder can exhaust a small thread stack, so this runs first. The count of opening brackets
-    bounds the depth and lets nearly every body pass; a longer one loses its strings, then its
-    innermost pairs, one level at a time. Where brackets do not match, the decoder stops by itself.
+    bounds the depth and lets nearly every body pass. A longer one loses its strings; then a run of
+    opening brackets, the usual attack, decides at once, and else the depth is counted. Where
+    brackets do not match, the decoder stops by itself.
     """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
@@ -92,13 +95,10 @@ def too_deep(body: bytes) -> bool:
         body = _STRING.sub(b"", body)
     else:
         body = b"".join(body.split(b'"')[::2])
-    brackets = body.translate(_ONE_KIND, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        peeled = brackets.replace(b"[]", b"")
-        if len(peeled) == len(brackets):
-            break
-        brackets = peeled
-    return b"[" in brackets
+    brackets = body.translate(None, _NOT_BRACKETS)
+    if _TOO_MANY.search(brackets):
+        return True
+    return max(accumulate(map(_STEP, brackets)), default=0) > MAX_DEPTH
 
 
 def repeats_a_key(body: bytes) -> bool:

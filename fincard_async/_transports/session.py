@@ -11,6 +11,7 @@ import ssl
 from types import SimpleNamespace
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from fincard_async._sansio.envelope import MAX_BODY_BYTES
@@ -37,6 +38,23 @@ async def _on_headers_sent(
     sent = context.trace_request_ctx
     if isinstance(sent, _Sent):
         sent.yes = True
+
+
+class _Unasked(Exception):
+    """Something came over an idle connection: it must not be taken for an answer."""
+
+
+class _Request(aiohttp.ClientRequest):
+    """Uses no connection on which something lies that nobody asked for.
+
+    A proxy that gives up on an idle connection, or that mixes answers up, may say so in the form of
+    an answer; aiohttp would give it to the next request, and a refusal names no order.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if conn.protocol is not None and conn.protocol.should_close:
+            raise _Unasked
+        return await super().send(conn)
 
 
 class SessionTransport:
@@ -74,24 +92,32 @@ class SessionTransport:
         session = self._open()
         sent = _Sent()
         failure: TransportFailure
-        try:
-            async with session.post(
-                self._url(request.path),
-                data=request.body,
-                headers=request.headers,
-                allow_redirects=False,
-                proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_SECONDS)),
-                trace_request_ctx=sent,
-            ) as response:
-                body = await _read(response)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return HttpResponse(response.status, headers, body)
-        except TransportFailure:
-            raise
-        except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
-            failure = failure_of(error, sent=sent.yes)
-        raise failure
+        while True:
+            try:
+                return await self._exchange(session, request, timeout, sent)
+            except _Unasked:
+                continue  # nothing was sent, and that connection is closed
+            except TransportFailure:
+                raise
+            except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
+                failure = failure_of(error, sent=sent.yes)
+            raise failure
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: HttpRequest, timeout: float, sent: _Sent
+    ) -> HttpResponse:
+        async with session.post(
+            self._url(request.path),
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+            timeout=aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_SECONDS)),
+            trace_request_ctx=sent,
+        ) as response:
+            body = await _read(response)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return HttpResponse(response.status, headers, body)
 
     async def aclose(self) -> None:
         """Close every connection; a session that the caller gave stays open."""
@@ -121,6 +147,7 @@ class SessionTransport:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             auto_decompress=False,
             trust_env=False,
+            request_class=_Request,
             trace_configs=[trace],
         )
 
