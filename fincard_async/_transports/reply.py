@@ -2,8 +2,8 @@
 
 The parser is httptools' (llhttp), with none of its leniencies: it refuses bare line feeds, folded
 headers, two lengths, a length beside chunks, bad chunk sizes. Here the rest is refused: bytes
-before or behind the answer, other codings, protocols and versions, an upgrade, and everything that
-is longer than it need be. No I/O: ``feed`` takes what was read.
+before or behind the answer, other codings, protocols and versions, and everything that is longer
+than it need be. No I/O: ``feed`` takes what was read.
 
 The parser proves the head but does not take it apart: its headers are read from the bytes when
 somebody asks, which for nearly all answers is never.
@@ -23,9 +23,8 @@ MAX_LINE: Final = 8190
 """Bytes of one header, as aiohttp has it."""
 MAX_HEADERS: Final = 128
 MAX_HEAD: Final = 64 * 1024
-"""Bytes before the body, interim answers included."""
-MAX_INTERIM: Final = 16
-"""Answers of status 1xx before the real one."""
+MAX_INTERIM: Final = 1024 * 1024
+"""Bytes of answers with status 1xx before the real one."""
 MAX_WIRE: Final = 4 * MAX_BODY_BYTES
 """Bytes of a whole answer, with all that chunks add to it."""
 
@@ -79,6 +78,7 @@ class ReplyReader:
         "_heads",
         "_interim",
         "_parser",
+        "_passed",
         "_raw",
         "_read",
         "_size",
@@ -98,23 +98,24 @@ class ReplyReader:
         self.reusable = self._done = self._chunked = False
         self._head = self._raw = b""
         self._bodies: list[bytes] = []
-        self._read = self._size = self._heads = self._interim = 0
+        self._read = self._size = self._heads = self._interim = self._passed = 0
 
     def feed(self, data: bytes) -> None:
         """Take what was read; afterwards look at ``fault`` and ``reply``."""
         try:
             self._parser.feed_data(data)
-        except HttpParserUpgrade:
-            self._refuse("the server changes the protocol")
-        except HttpParserError:
+        except (HttpParserError, HttpParserUpgrade):
             # Not kept: its text and its context may hold what came.
-            self._refuse("the reply is not HTTP")
+            if not self._is_switch():
+                self._refuse("the reply is not HTTP")
         self._read += len(data)
         if not self._head:
-            self._raw = self._raw + data if self._raw else data
-            self._look_at_head()
+            self._look_at_head(data)
         if self.fault is None:
-            if self._done:
+            if self._is_switch():
+                self.reusable = False  # what may follow is another protocol's
+                self.reply = self._made()
+            elif self._done:
                 self._finish(data)
             elif self._read > MAX_WIRE:
                 self._refuse_length()
@@ -150,24 +151,25 @@ class ReplyReader:
             self._done = True
             self.reusable = self._parser.should_keep_alive()
 
-    def _look_at_head(self) -> None:
+    def _is_switch(self) -> bool:
+        """True for an answer after which the parser reads no more: 101, which nobody asked for."""
+        return self._done and self._parser.get_status_code() == 101
+
+    def _look_at_head(self, data: bytes) -> None:
         """Find the head of the real answer, and decide whether the body may be read."""
-        raw = self._raw
-        if self._interim > MAX_INTERIM:
-            self._refuse("the server answers and answers, but not the request")
-        elif not _VERSIONS[0].startswith(raw[:9]) and not _VERSIONS[1].startswith(raw[:9]):
+        raw = self._raw = self._raw + data if self._raw else data
+        if not any(version.startswith(raw[:9]) for version in _VERSIONS):
             self._refuse("the reply is not HTTP/1")
-        elif self._heads == self._interim:
-            if len(raw) > MAX_HEAD:
+        for _ in range(self._interim - self._passed):  # of an interim answer nothing is kept
+            raw = self._raw = raw[raw.index(_END) + 4 :]
+        self._passed = self._interim
+        if self._heads == self._interim:
+            if len(raw) > MAX_HEAD or self._read > MAX_INTERIM:
                 self._refuse("the reply's headers are too long")
         else:
-            start = 0
-            for _ in range(self._interim):
-                start = raw.index(_END, start) + 4
-            stop = raw.index(_END, start) + 4
-            self._head, self._raw = raw[start:stop], b""
-            # From here on ``_read`` counts from the beginning of this head.
-            self._read -= start
+            self._head = raw[: raw.index(_END) + 4]
+            # From here on it counts from the beginning of this head.
+            self._read, self._raw = len(raw), b""
             self._check_head()
 
     def _check_head(self) -> None:
@@ -178,8 +180,6 @@ class ReplyReader:
             self._refuse("the reply has too many headers")
         elif not head.startswith(_VERSIONS):
             self._refuse("the reply is not HTTP/1")
-        elif not 200 <= self._parser.get_status_code() < 600:
-            self._refuse("the reply has no known status")
         elif b"-encoding" in (lower := head.lower()):
             self._check_encodings(lower)
         if not self._done and self.fault is None:
