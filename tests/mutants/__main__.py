@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .table import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("fincard_async", "tests")
+COPIED = ("fincard_async", "tests", "schema")
 PROCESSES = 2
 FAILED = 1
 """What pytest returns if a test failed; anything else but 0 means that it could not run."""

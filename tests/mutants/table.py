@@ -25,12 +25,25 @@ DAYS: Final = "faults/test_simulation.py::test_seeds[0]"
 MODEL: Final = "faults/test_model.py"
 OVERLOAD: Final = "faults/test_overload.py::test_an_outage_is_not_made_worse"
 CAUSES: Final = "faults/test_causes.py"
+SINGLE: Final = "wirefaults/test_single.py"
+CANCEL: Final = (
+    "wirefaults/test_cancel.py::"
+    "test_every_step_of_every_mutation[hangs after it carried it out-session]"
+)
 PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
 
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
+_SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
+_SORTED = "                failure = _failure(error, sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                await self.clock.sleep(delay)\n"
 _AGAIN = "                prepared = replace(prepared, body="
+
+
+def wire(group: str) -> str:
+    """The faults of one group, over real sockets."""
+    return f"wirefaults/test_matrix.py::test_every_case_ends_as_the_table_says[session-{group}]"
+
 
 MUTANTS: Final = (
     Mutant(
@@ -259,5 +272,94 @@ MUTANTS: Final = (
         "        if not isinstance(final, OutcomeUnknown):\n",
         "        if True:\n",
         (CAUSES,),
+    ),
+    Mutant(
+        "a status that aiohttp made up is the server's",
+        _SESSION,
+        _SORTED,
+        "                if isinstance(error, aiohttp.ClientResponseError):\n"
+        '                    return HttpResponse(error.status, {}, b"")\n' + _SORTED,
+        (wire("HTTP"),),
+    ),
+    Mutant(
+        "a body cut short is whole",
+        _SESSION,
+        "    chunks: list[bytes] = []\n    size = 0\n"
+        "    async for chunk in response.content.iter_any():\n",
+        "    async def forgiving():\n        try:\n"
+        "            async for part in response.content.iter_any():\n                yield part\n"
+        "        except aiohttp.ClientPayloadError:\n            pass\n\n"
+        "    chunks: list[bytes] = []\n    size = 0\n    async for chunk in forgiving():\n",
+        (wire("The connection"),),
+    ),
+    Mutant(
+        "a reset proves that nothing was sent",
+        _SESSION,
+        _SORTED,
+        "                failure = _failure(error, not isinstance(error, aiohttp.ClientOSError))\n",
+        (wire("The connection"),),
+    ),
+    Mutant(
+        "what failed before sending was sent",
+        _SESSION,
+        _SORTED,
+        "                failure = _failure(error, True)\n",
+        (wire("Before the request"),),
+    ),
+    Mutant(
+        "an answer nobody asked for is believed",
+        _SESSION,
+        "        if conn.protocol is not None and conn.protocol.should_close:\n",
+        "        if False:\n",
+        (SINGLE,),
+    ),
+    Mutant(
+        "a cancelled call is a lost connection",
+        _SESSION,
+        "            except Exception as error:",
+        "            except BaseException as error:",
+        (CANCEL,),
+    ),
+    Mutant(
+        "a body has no bound",
+        _SESSION,
+        "        if size > MAX_BODY_BYTES:\n",
+        "        if False:\n",
+        (wire("HTTP"),),
+    ),
+    Mutant(
+        "a cancelled order is forgotten",
+        _RUN,
+        "                self.doubts.add(prepared.order_no, prepared.operation.name)\n",
+        "                pass\n",
+        (CANCEL,),
+    ),
+    Mutant(
+        "a key named twice is fine",
+        _ANSWERS,
+        "    if operation.mutates and repeats_a_key(response.body):\n",
+        "    if False:\n",
+        (wire("The body"),),
+    ),
+    Mutant(
+        "an unknown code is a final refusal",
+        _ANSWERS,
+        "    final = row is not None and row.final and",
+        "    final = (row is None or row.final) and",
+        (wire("Refusals"),),
+    ),
+    Mutant(
+        "a redirect is a refusal like any other",
+        _ANSWERS,
+        "    if 300 <= status < 400:\n",
+        "    if False:\n",
+        (wire("Redirects"),),
+    ),
+    Mutant(
+        "a closed client is asked to the end",
+        "_runtime/settlement.py",
+        "            except UsageError:\n                return None",
+        "            except NotImplementedError:\n                return None",
+        ("wirefaults/test_out_of_place.py",),
     ),
 )

@@ -15,6 +15,7 @@ from fincard_async.errors import (
     PermissionDenied,
     RateLimited,
     ServerError,
+    Unauthenticated,
     UnknownApiError,
 )
 
@@ -53,6 +54,12 @@ STATUSES: Final = (
         once(f"{code} of a proxy", UnknownApiError, _status(code, "Odd"), wired=False)
         for code in (402, 405, 408, 410, 411, 413, 418, 421, 423, 425, 431, 451, 501, 505, 520, 599)
     ),
+    refused(
+        "401, and no login to try",
+        Unauthenticated,
+        _status(401, "Unauthorized", refusal(401, "Unauthorized")),
+    ),
+    refused("401 of a proxy", Unauthenticated, _status(401, "Unauthorized"), wired=False),
     once("400 of a proxy", InvalidRequest, _status(400, "Bad"), wired=False),
     once("403 of a proxy", PermissionDenied, _status(403, "No"), wired=False),
     once("404 of a proxy", NotFound, _status(404, "No"), wired=False),
@@ -110,7 +117,7 @@ HINTS: Final[Mapping[str, tuple[str, ...]]] = {
         "Retry-After: Thu Jan  1 00:00:02 2026",
     ),
     "a date that is past": ("Retry-After: Thu, 01 Jan 1998 00:00:00 GMT",),
-    "a date without its zone's digits": ("Retry-After: Thu, 32 Foo 2026 99:00:00 GMT",),
+    "a date that is none": ("Retry-After: Thu, 32 Foo 2026 99:00:00 GMT",),
 }
 FAR: Final[Mapping[str, tuple[str, ...]]] = {
     "Retry-After: 3600": ("Retry-After: 3600",),
