@@ -13,7 +13,6 @@ tracing) goes over ``SessionTransport``; ``choice`` decides.
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 import time
 import warnings
@@ -132,7 +131,6 @@ class _Opened:
 
     def __init__(self, url: URL, context: ssl.SSLContext | None) -> None:
         self.loop = asyncio.get_running_loop()
-        self._pid = os.getpid()
         self.idle = IdleLines(self.loop)
         self.wheel = Wheel(self.loop)
         trust = (context or verified()) if url.scheme == "https" else True
@@ -142,8 +140,11 @@ class _Opened:
         self.key = aiohttp.ClientRequest("GET", url, loop=self.loop)
 
     def is_here(self) -> bool:
-        """True in the loop and the process of the first use; ``Home`` says what is wrong else."""
-        return os.getpid() == self._pid and asyncio.get_running_loop() is self.loop
+        """True in the loop of the first use; a forked child is in no loop, or in one of its own."""
+        try:
+            return asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            return False
 
     def close(self) -> None:
         """Stop both timers."""

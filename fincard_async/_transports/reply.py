@@ -33,7 +33,7 @@ _VERSIONS: Final = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 
 
 class ReplyHeaders(Mapping[str, str]):
-    """The headers in a head, by lower-case name; of a repeated one the last."""
+    """The headers in a head, by lower-case name; a repeated one is one list, as HTTP has it."""
 
     __slots__ = ("_head", "_read")
 
@@ -43,9 +43,12 @@ class ReplyHeaders(Mapping[str, str]):
 
     def _all(self) -> dict[str, str]:
         if self._read is None:
-            lines = self._head.decode("latin-1").split("\r\n")
-            parts = (line.partition(":") for line in lines[1:] if line)
-            self._read = {name.lower(): value.strip(" \t") for name, _, value in parts}
+            found: dict[str, str] = {}
+            for line in self._head.decode("latin-1").split("\r\n")[1:-2]:
+                name, _, value = line.partition(":")
+                key, value = name.lower(), value.strip(" \t")
+                found[key] = f"{found[key]}, {value}" if key in found else value
+            self._read = found
         return self._read
 
     def __getitem__(self, name: str) -> str:
@@ -192,9 +195,7 @@ class ReplyReader:
         self._chunked = "transfer-encoding" in headers
         if headers.get("content-encoding", "identity") != "identity":
             self._refuse("the reply has a content encoding")
-        elif headers.get("transfer-encoding", "chunked") != "chunked" or any(
-            lower.count(b"\r\n%b-encoding" % name) > 1 for name in (b"transfer", b"content")
-        ):
+        elif headers.get("transfer-encoding", "chunked") != "chunked":
             self._refuse("the reply has a transfer coding")
 
     def _finish(self, data: bytes) -> None:
