@@ -128,9 +128,7 @@ class Pipeline:
         if operation.mutates:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
             request = with_order_number(operation, request, minted)
-        prepared = build_request(operation, request, money_as=settings.money_as)
-        if path:
-            prepared = replace(prepared, path=path)
+        prepared = build_request(operation, request, money_as=settings.money_as, path=path)
         now, seconds = self.clock.monotonic(), seconds_for(settings.timeout)
         progress = _Progress(
             started=now,

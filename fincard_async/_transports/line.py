@@ -8,6 +8,7 @@ sent; before that, nothing does. What is not plainly one whole answer closes the
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import Final
 
 from aiohttp.client_proto import ResponseHandler
@@ -75,6 +76,13 @@ class Line(asyncio.BufferedProtocol):
     def usable(self) -> bool:
         """True if a request may be sent."""
         return self._waiter is None and not self._transport.is_closing()
+
+    @property
+    def is_silent(self) -> bool:
+        """False if something came that the event loop has not yet looked at."""
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def start(self, data: bytes) -> asyncio.Future[Outcome]:
         """Send a request, on a usable line; the future tells how the exchange ended."""

@@ -8,9 +8,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from typing import Final
 
 from .faults import KEEPALIVE_SECONDS
 from .line import Line
+
+
+QUIET_SECONDS: Final = 1.0
+"""After so long the socket itself is asked whether the server hung up, or said something unasked,
+while the event loop was busy; on a line in steady use that would cost more than it could show."""
 
 
 class IdleLines:
@@ -30,7 +36,8 @@ class IdleLines:
         """A line that is open and not too old, or None."""
         while self._lines:
             line = self._lines.pop()
-            if now - line.idle_since > KEEPALIVE_SECONDS:
+            idle = now - line.idle_since
+            if idle > KEEPALIVE_SECONDS or (idle > QUIET_SECONDS and not line.is_silent):
                 line.close()
             elif line.usable:
                 return line

@@ -37,7 +37,7 @@ _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
 _SORTED = "                failure = _failure(error, sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                await self.clock.sleep(delay)\n"
-_AGAIN = "                prepared = replace(prepared, body="
+_AGAIN = "                prepared = __import__('msgspec').structs.replace(prepared, body="
 
 
 def wire(group: str) -> str:
