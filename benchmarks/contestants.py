@@ -180,10 +180,7 @@ def _balance(client: FincardClient) -> Call:
 
 
 def _page(client: FincardClient) -> Call:
-    async def call() -> object:
-        return await anext(client.transactions.operations(page_size=100).pages())
-
-    return call
+    return lambda: client.transactions.operations(page_size=100).page(1)
 
 
 _bare_balance = _bare(GET_BALANCE.path, {"cardNo": CARD}, _Envelope)

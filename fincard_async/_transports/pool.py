@@ -13,7 +13,6 @@ from typing import Final
 from .faults import KEEPALIVE_SECONDS
 from .line import Line
 
-
 QUIET_SECONDS: Final = 1.0
 """After so long the socket itself is asked whether the server hung up, or said something unasked,
 while the event loop was busy; on a line in steady use that would cost more than it could show."""
