@@ -28,9 +28,9 @@ VARIABLE: Final = "FINCARD_TRANSPORT"
 
 _PARAMETERS: Final = (
     # aiohttp documents these functions, but not all of their parameters.
-    (aiohttp.TCPConnector.connect, ("self", "req", "traces", "timeout")),
-    (ResponseHandler.connection_lost, ("self", "exc")),
-    (Connection.close, ("self",)),
+    (aiohttp.TCPConnector, "connect", ("self", "req", "traces", "timeout")),
+    (ResponseHandler, "connection_lost", ("self", "exc")),
+    (Connection, "close", ("self",)),
 )
 _PROPERTIES: Final = (
     (Connection, ("protocol", "transport")),
@@ -91,9 +91,9 @@ def missing() -> str | None:
         from .reply import ReplyReader
     except ImportError:
         return "httptools is not installed (extra speedups)"
-    for function, names in _PARAMETERS:
-        if tuple(inspect.signature(function).parameters) != names:
-            return f"aiohttp {aiohttp.__version__} has another {function.__qualname__}"
+    for owner, name, parameters in _PARAMETERS:
+        if tuple(inspect.signature(getattr(owner, name)).parameters) != parameters:
+            return f"aiohttp {aiohttp.__version__} has another {owner.__name__}.{name}"
     for kind, names in _PROPERTIES:
         for name in names:
             if not isinstance(inspect.getattr_static(kind, name, None), property):
