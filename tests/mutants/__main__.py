@@ -74,7 +74,7 @@ def _run(mutant: Mutant, place: Path) -> Run:
         target.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-x", "-q", "--timeout=15", "-p", "no:randomly"),
+            *(sys.executable, "-m", "pytest", "-x", "-q", "--timeout=60", "-p", "no:randomly"),
             *("-p", "no:cacheprovider", *(f"tests/{test}" for test in mutant.tests)),
         ],
         cwd=place,

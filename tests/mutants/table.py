@@ -28,7 +28,7 @@ CAUSES: Final = "faults/test_causes.py"
 SINGLE: Final = "wirefaults/test_single.py"
 CANCEL: Final = (
     "wirefaults/test_cancel.py::"
-    "test_every_step_of_every_mutation[hangs after it carried it out-session]"
+    "test_every_step_of_every_mutation[session-hangs after it carried it out]"
 )
 PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
 
