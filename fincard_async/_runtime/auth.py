@@ -49,7 +49,7 @@ class FixedToken:
     """
 
     def __init__(self, token: Secret) -> None:
-        if not is_token(token.reveal()):
+        if not (isinstance(token, Secret) and is_token(token.reveal())):
             raise ConfigError("token must be 1..8000 printable ASCII characters")
         self._header = _bearer(token)
 

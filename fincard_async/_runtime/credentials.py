@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from fincard_async._generated.models import auth as models
@@ -19,6 +19,8 @@ from fincard_async._sansio.model import Model
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.secret import Secret, as_secret
 from fincard_async.errors import ConfigError
+
+_LONGEST: Final = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +123,6 @@ def token_in(reply: models.LoginReply) -> tuple[Secret, float | None] | None:
     lifetime = reply.expires_in if inner is None else inner.expires_in or reply.expires_in
     for token in places:
         if token:
-            return token, None if lifetime is None else float(lifetime)
+            # What no clock can count to is no lifetime.
+            return token, None if lifetime is None or lifetime > _LONGEST else float(lifetime)
     return None

@@ -54,7 +54,7 @@ from .auth import Authorization
 from .deadline import seconds_for
 from .doubts import Doubts
 from .headers import FullHeaders
-from .hooks import CallEvent, Observers, Point, logger
+from .hooks import CallEvent, Observers, Point, logger, next_call
 from .limiter import Limiter
 from .ports import Clock, Entropy, Home, Transport
 
@@ -90,6 +90,7 @@ class _Progress:
     deadline: float
     """For the attempts; what is left after it is for settling."""
     attempts: int = 0
+    call: int = 0
     paid: int = 0
     """What its retries took from the budget."""
     token_was_refused: bool = False
@@ -135,9 +136,22 @@ class Pipeline:
             deadline=now + seconds - settling_time(operation, settings.retry, seconds),
             # An earlier call with this number that nobody settled is an open attempt of the order.
             in_doubt=operation.mutates and prepared.order_no in self.doubts,
+            call=next_call() if self.observers.listening else 0,
         )
         if self.observers.listening:
             self._tell("prepared", prepared, progress)
+        try:
+            return await self._until_done(prepared, settings, progress)
+        except FincardError:
+            raise  # told already
+        except BaseException as error:  # cancelled, or a fault of the program
+            self._tell("finished", prepared, progress, error)
+            raise
+
+    async def _until_done(
+        self, prepared: Prepared, settings: Settings, progress: _Progress
+    ) -> object:
+        """The attempts of one call, and the pauses between them."""
         while True:
             progress.attempts += 1
             if self.observers.listening:
@@ -152,11 +166,12 @@ class Pipeline:
                     if final is error:
                         raise
                     raise final from error
-                logger.info("%s: %s; again in %.3f s", operation.name, type(error).__name__, delay)
+                name = prepared.operation.name
+                logger.info("%s: %s; again in %.3f s", name, type(error).__name__, delay)
                 await self.clock.sleep(delay)
             else:
                 self.budget.refund(progress.paid)
-                if operation.mutates:
+                if prepared.operation.mutates:
                     self.doubts.clear(prepared.order_no)
                 if self.observers.listening:
                     self._tell("outcome", prepared, progress)
@@ -187,7 +202,9 @@ class Pipeline:
                     ),
                     min(remaining, settings.retry.attempt_timeout),
                 )
-                result = interpret(prepared.operation, prepared.request, response, self.refusals)
+                result = interpret(
+                    prepared.operation, prepared.request, response, self.refusals, header
+                )
             except TransportFailure as failure:
                 error = from_failure(failure)
                 self._notice(error, None)
@@ -274,18 +291,20 @@ class Pipeline:
         point: Point,
         prepared: Prepared,
         progress: _Progress,
-        error: FincardError | None = None,
+        error: BaseException | None = None,
     ) -> None:
-        event = CallEvent(
-            point=point,
-            operation=prepared.operation.name,
-            order_no=prepared.order_no,
-            attempt=progress.attempts,
-            elapsed=self.clock.monotonic() - progress.started,
-            error=None if error is None else type(error).__name__,
-            status=None if error is None else error.status,
-        )
-        self.observers.tell(event)
+        if self.observers.listening:
+            event = CallEvent(
+                point=point,
+                call=progress.call,
+                operation=prepared.operation.name,
+                order_no=prepared.order_no,
+                attempt=progress.attempts,
+                elapsed=self.clock.monotonic() - progress.started,
+                error=None if error is None else type(error).__name__,
+                status=error.status if isinstance(error, FincardError) else None,
+            )
+            self.observers.tell(event)
 
 
 def merge(settings: Settings, options: CallOptions | None) -> Settings:

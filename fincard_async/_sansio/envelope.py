@@ -19,6 +19,7 @@ from .codec import encode
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
+TOO_DEEP = "the reply is nested too deeply"
 T = TypeVar("T")
 _NULL, _TRUE, _ZERO = msgspec.Raw(b"null"), msgspec.Raw(b"true"), msgspec.Raw(b"0")
 _KEY = re.compile(rb'"([^"]*)"[ \t\r\n]*:')
@@ -38,6 +39,9 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     msg: str | None = None
     message: str | None = None
     data: msgspec.Raw = _NULL
+
+    def __repr__(self) -> str:
+        return "Envelope(...)"  # it may stand in a traceback, and nobody knows what is in it
 
     @property
     def succeeded(self) -> bool:
@@ -130,19 +134,18 @@ def repeats_a_key(body: bytes) -> bool:
 
 def open_envelope(body: bytes) -> Envelope:
     """Read the envelope, or raise NotAnEnvelope without quoting the body."""
-    refuse_depth(body)
-    # Raised outside of ``except``: a decoder's error can hold the whole body.
-    if (envelope := _decoded(body)) is None:
-        raise NotAnEnvelope(f"the reply of {len(body)} bytes is not a JSON envelope")
+    # Raised outside of ``except``, for a decoder's error can hold the whole body; and without a
+    # variable that holds it, for a traceback shows those.
+    deep, size = too_deep(body), len(body)
+    envelope = None if deep else _decoded(body)
+    del body
+    if deep:
+        raise NotAnEnvelope(TOO_DEEP)
+    if envelope is None:
+        raise NotAnEnvelope(f"the reply of {size} bytes is not a JSON envelope")
     if envelope.success is None and envelope.code is None:
         raise NotAnEnvelope("the reply has neither success nor code")
     return envelope
-
-
-def refuse_depth(body: bytes) -> None:
-    """Raise NotAnEnvelope for a body that no decoder may see."""
-    if too_deep(body):
-        raise NotAnEnvelope("the reply is nested too deeply")
 
 
 def _decoded(body: bytes) -> Envelope | None:

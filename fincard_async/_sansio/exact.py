@@ -32,7 +32,7 @@ _ALL = re.compile(rb'(?:(?:%b|"%b"|null)?,)*+\Z' % (_ONE, _ONE))
 class Decodes(Protocol[T_co]):
     """Bytes to a value, or an error of msgspec."""
 
-    def decode(self, data: bytes, /) -> T_co:
+    def decode(self, data: bytes | str, /) -> T_co:
         """Decode."""
         ...
 
@@ -46,10 +46,10 @@ class ExactDecoder(Generic[T_co]):
         self, decoder: msgspec.json.Decoder[T_co], shadow: object, collect: Collect
     ) -> None:
         self._decode = decoder.decode
-        self._shadow: Callable[[bytes], object] = msgspec.json.Decoder(shadow).decode
+        self._shadow: Callable[[bytes | str], object] = msgspec.json.Decoder(shadow).decode
         self._collect = collect
 
-    def decode(self, data: bytes, /) -> T_co:
+    def decode(self, data: bytes | str, /) -> T_co:
         """Decode, or raise an error of msgspec that quotes nothing."""
         value = self._decode(data)
         raws: Raws = []

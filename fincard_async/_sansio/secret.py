@@ -7,7 +7,7 @@ Neither prints, formats, hashes, iterates, copies nor pickles. The one way to a 
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn, overload
+from typing import NoReturn, cast, overload
 
 
 class _Guarded:
@@ -81,6 +81,9 @@ class Quiet(str):
     def __repr__(self) -> str:
         return "'...'"
 
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("text of a secret cannot be copied or pickled")
+
 
 @overload
 def as_secret(value: Secret | str) -> Secret: ...
@@ -88,4 +91,18 @@ def as_secret(value: Secret | str) -> Secret: ...
 def as_secret(value: Secret | str | None) -> Secret | None: ...
 def as_secret(value: Secret | str | None) -> Secret | None:
     """Wrap plain text that a caller gave for a secret argument; None and secrets pass."""
-    return Secret(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, Secret):
+        return value
+    return Secret(value) if isinstance(value, str) else cast(Secret, NotText(type(value).__name__))
+
+
+class NotText:
+    """In the place of a secret that a caller gave as a number or as bytes: the rules refuse it.
+
+    It holds the type's name alone, so that the refusal's traceback does not show the value.
+    """
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind

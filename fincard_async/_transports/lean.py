@@ -54,15 +54,19 @@ class LeanTransport:
             opened = self._open()
         now = time.monotonic()
         deadline = now + timeout
-        data = self._heads.render(request)
         line = opened.idle.take(now)
         if line is None:
             line = await self._dial(opened, timeout)
             if time.monotonic() >= deadline:
                 line.close()
                 raise TransportFailure("connect", sent=False, detail="no connection in time")
-        # From here to the write nothing awaits, so that "sent" is exactly what happens next.
-        waiter = line.start(data)
+        # From here to the write nothing awaits, so that "sent" is exactly what happens next. The
+        # bytes are in no variable: a traceback would show them.
+        try:
+            waiter = line.start(self._heads.render(request))
+        except TransportFailure:
+            line.close()
+            raise
         slot = opened.wheel.add(line, deadline)
         try:
             outcome = await waiter

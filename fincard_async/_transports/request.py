@@ -34,6 +34,8 @@ class Heads:
         key = (request.path, id(request.headers))
         found = self._heads.get(key)
         if found is None:
+            if not _can_be_sent(request):
+                raise TransportFailure("malformed", sent=False, detail="a header cannot be sent")
             head = self._render(request.path, request.headers)
             if isinstance(request.headers, MappingProxyType):  # what may change is not kept
                 if len(self._heads) >= MOST_HEADS:
@@ -45,10 +47,13 @@ class Heads:
         return b"%b%d\r\n\r\n%b" % (head, len(body), body)
 
     def _render(self, path: str, headers: Mapping[str, str]) -> bytes:
-        if not _PATH.match(path) or not all(
-            _NAME.match(name) and _VALUE.match(value) for name, value in headers.items()
-        ):
-            raise TransportFailure("malformed", sent=False, detail="a header cannot be sent")
         lines = [f"POST {path} HTTP/1.1", f"Host: {self._host}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "Content-Length: "]).encode("ascii")
+
+
+def _can_be_sent(request: HttpRequest) -> bool:
+    """Asked apart, because a traceback shows the variables of the frame that raises."""
+    return _PATH.match(request.path) is not None and all(
+        _NAME.match(name) and _VALUE.match(value) for name, value in request.headers.items()
+    )

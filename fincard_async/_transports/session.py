@@ -26,6 +26,32 @@ from .faults import CONNECT_SECONDS, KEEPALIVE_SECONDS, checked, failure_of, ver
 from .home import Home
 
 
+class _Body(bytes):
+    """A body on its way through aiohttp, whose frames a cancelled call's traceback shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+class _Chunks:
+    """What has arrived of a reply, where no traceback shows it."""
+
+    __slots__ = ("_parts", "size")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        self._parts.append(part)
+        self.size += len(part)
+
+    def whole(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
 class _Sent:
     """Whether the request's first bytes were handed over."""
 
@@ -122,7 +148,7 @@ class SessionTransport:
     ) -> HttpResponse:
         async with session.post(
             self._url(request.path),
-            data=request.body,
+            data=_Body(request.body),
             headers=request.headers,
             allow_redirects=False,
             proxy=self._proxy,
@@ -186,14 +212,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         raise TransportFailure("malformed", sent=True, detail="the reply has a content encoding")
     if (response.content_length or 0) > MAX_BODY_BYTES:
         raise _too_large(response)
-    chunks: list[bytes] = []
-    size = 0
+    chunks = _Chunks()
     async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
+        chunks.add(chunk)
+        del chunk
+        if chunks.size > MAX_BODY_BYTES:
             raise _too_large(response)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return chunks.whole()
 
 
 def _too_large(response: aiohttp.ClientResponse) -> TransportFailure:

@@ -100,6 +100,7 @@ def test_no_token_can_break_a_login(text: str) -> None:
         ({"data": {"token": "a", "expiresAt": "2026-01-02T03:00:00.1234567"}}, "a", None),
         ({"accessToken": "a", "data": {"token": "b"}}, "a", None),
         ({"accessToken": "", "data": {"token": "b"}}, "b", None),
+        ({"token": "a", "expiresIn": 10**400}, "a", None),
     ],
 )
 def test_a_token_is_found_in_every_form_of_login(
