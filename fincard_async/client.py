@@ -27,7 +27,6 @@ from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
 from ._sansio.secret import Sealed, Secret, as_secret
 from ._sansio.token import Token, make_token
 from ._transports.home import Home
-from .config import load_settings
 from .errors import ConfigError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -154,6 +153,8 @@ class FincardClient(Resources):
         Raises:
             ConfigError: A setting is missing or wrong; the message names the variable.
         """
+        from .config import load_settings
+
         settings = load_settings(os.environ if environ is None else environ, profile)
         key = None
         if settings.card_key is not None:
