@@ -121,7 +121,7 @@ def _of_list(item: tuple[Any, Collect] | None) -> tuple[Any, Collect] | None:
 
     names = getattr(inner, "__struct_fields__", ())
     if names and set(getattr(inner, "__annotations__", {}).values()) == {msgspec.Raw}:
-        get = attrgetter(*names)  # gives a tuple where there is more than one name
+        get: Any = attrgetter(*names)  # gives a tuple where there is more than one name
         if len(names) == 1:
             return List[inner], lambda values, raws: raws.extend(map(get, values))
         return (
