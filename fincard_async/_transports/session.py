@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import ssl
 from contextvars import ContextVar
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Final
 
@@ -96,6 +97,12 @@ class _Request(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
+@lru_cache(maxsize=8)
+def _limit(timeout: float) -> aiohttp.ClientTimeout:
+    """Nearly all attempts have the same time."""
+    return aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_SECONDS))
+
+
 class SessionTransport:
     """A pool of connections to one origin; opened on first use, in the loop of that use.
 
@@ -152,7 +159,7 @@ class SessionTransport:
             headers=request.headers,
             allow_redirects=False,
             proxy=self._proxy,
-            timeout=aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_SECONDS)),
+            timeout=_limit(timeout),
             trace_request_ctx=sent,
         ) as response:
             body = await _read(response)
