@@ -17,13 +17,14 @@ from ._runtime.credentials import Auth, BearerToken, token_in
 from ._runtime.doubts import Doubts, InDoubt
 from ._runtime.hooks import Observer, Observers
 from ._runtime.limiter import Limiter
+from ._runtime.mutations import Mutations
 from ._runtime.pipeline import Pipeline, Settings, merge
 from ._runtime.ports import Clock, Entropy, SystemClock, SystemEntropy, Transport
 from ._runtime.settlement import Settler
 from ._sansio.base_url import parse_origin
 from ._sansio.budget import RetryBudget
 from ._sansio.headers import check_value, context_headers, is_token
-from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
+from ._sansio.options import CallOptions, Lane, Limits, RequestContext, RetryPolicy
 from ._sansio.secret import Sealed, Secret, as_secret
 from ._sansio.token import Token, make_token
 from ._transports.home import Home
@@ -130,6 +131,7 @@ class FincardClient(Resources):
             limiter=Limiter(Limits(), clock),
             budget=RetryBudget(),
             doubts=Doubts(),
+            mutations=Mutations(),
             clock=clock,
             entropy=entropy,
             observers=Observers(observers),
@@ -176,12 +178,13 @@ class FincardClient(Resources):
         context: RequestContext | None = None,
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
+        lane: Lane | None = None,
     ) -> FincardClient:
         """A view with other settings on the same connections, login and limits.
 
         Closing the view closes nothing; the client it came from stays the owner.
         """
-        options = CallOptions(context=context, timeout=timeout, retry=retry)
+        options = CallOptions(context=context, timeout=timeout, retry=retry, lane=lane)
         view = object.__new__(type(self))
         view._core = self._core
         view._pipeline = replace(self._pipeline, settings=merge(self._pipeline.settings, options))
@@ -277,6 +280,14 @@ class FincardClient(Resources):
     @property
     def _clock(self) -> Clock:
         return self._pipeline.clock
+
+    @property
+    def _limiter(self) -> Limiter:
+        return self._pipeline.limiter
+
+    @property
+    def _mutations(self) -> Mutations:
+        return self._pipeline.mutations
 
     def _settled(self, order_no: str) -> None:
         self._pipeline.doubts.clear(order_no)

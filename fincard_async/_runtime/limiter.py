@@ -50,6 +50,8 @@ class Limiter:
         self._rate = None if limits.rate is None else RateLimit(limits.rate, limits.burst)
         self._limit = AdaptiveLimit(limits.max_concurrency)
         self._in_flight = 0
+        self.answered = self.troubled = 0
+        """Attempts since the start that were answered well, and that met a sign of overload."""
         self._paused_until = float("-inf")
         self._is_paused = False
         """False if no pause is in force; True until somebody looks after its end."""
@@ -93,12 +95,18 @@ class Limiter:
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
         self._is_paused = True
 
+    def paused(self, now: float) -> float:
+        """Seconds for which nobody may go from now on, because the server asked for it."""
+        return max(0.0, self._paused_until - now)
+
     def clean(self) -> None:
         """An attempt was answered well."""
+        self.answered += 1
         self._limit.clean()
 
     def trouble(self) -> None:
         """An attempt met a sign of overload."""
+        self.troubled += 1
         self._limit.trouble(self._clock.monotonic())
 
     async def acquire(self, deadline: float, lane: Lane) -> None:

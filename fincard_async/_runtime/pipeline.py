@@ -56,6 +56,7 @@ from .doubts import Doubts
 from .headers import FullHeaders
 from .hooks import CallEvent, Observers, Point, logger, next_call
 from .limiter import Limiter
+from .mutations import Mutations
 from .ports import Clock, Entropy, Home, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
@@ -108,6 +109,7 @@ class Pipeline:
     limiter: Limiter
     budget: RetryBudget
     doubts: Doubts
+    mutations: Mutations
     clock: Clock
     entropy: Entropy
     observers: Observers

@@ -26,6 +26,9 @@ from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportF
 from .faults import CONNECT_SECONDS, KEEPALIVE_SECONDS, checked, failure_of, verified
 from .home import Home
 
+_MOST_UNASKED: Final = 500
+"""Connections in a row that are passed over; a proxy may have spoken on every idle one."""
+
 
 class _Body(bytes):
     """A body on its way through aiohttp, whose frames a cancelled call's traceback shows."""
@@ -138,8 +141,8 @@ class SessionTransport:
         session = self._open()
         sent = _Sent()
         _current.set(sent)
-        failure: TransportFailure
-        while True:
+        failure = TransportFailure("connect", sent=False, detail="the server speaks unasked")
+        for _ in range(_MOST_UNASKED):
             try:
                 return await self._exchange(session, request, timeout, sent)
             except _Unasked:
@@ -148,7 +151,8 @@ class SessionTransport:
                 raise
             except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
                 failure = failure_of(error, sent=sent.yes)
-            raise failure
+                break
+        raise failure
 
     async def _exchange(
         self, session: aiohttp.ClientSession, request: HttpRequest, timeout: float, sent: _Sent

@@ -15,6 +15,7 @@ from fincard_async._runtime.auth import Authorization
 from fincard_async._runtime.doubts import Doubts
 from fincard_async._runtime.hooks import CallEvent, Observer, Observers
 from fincard_async._runtime.limiter import Limiter
+from fincard_async._runtime.mutations import Mutations
 from fincard_async._runtime.pipeline import Pipeline, Settings
 from fincard_async._sansio.budget import RetryBudget
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
@@ -100,6 +101,7 @@ class Rig:
             limiter=self.limiter,
             budget=self.budget,
             doubts=self.doubts,
+            mutations=Mutations(),
             clock=self.clock,
             entropy=self.dice,
             observers=Observers([*self.extra, *([self.events.append] if self.watched else [])]),
