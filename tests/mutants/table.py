@@ -54,16 +54,18 @@ _READER, _SAVE, _SPOOL = "_runtime/slice_reader.py", "exports/save.py", "exports
 WATCH: Final = "top/watch/test_watch.py"
 
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
+LINES, READER = "lean/test_lean.py", "lean/test_reply.py"
+_REPLY = "_transports/reply.py"
 _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
-_SORTED = "                failure = _failure(error, sent.yes)\n"
+_SORTED = "                failure = failure_of(error, sent=sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                await self.clock.sleep(delay)\n"
-_AGAIN = "                prepared = replace(prepared, body="
+_AGAIN = "                prepared = __import__('msgspec').structs.replace(prepared, body="
 
 
-def wire(group: str) -> str:
+def wire(group: str, way: str = "session") -> str:
     """The faults of one group, over real sockets."""
-    return f"wirefaults/test_matrix.py::test_every_case_ends_as_the_table_says[session-{group}]"
+    return f"wirefaults/test_matrix.py::test_every_case_ends_as_the_table_says[{way}-{group}]"
 
 
 MUTANTS: Final = (
@@ -620,7 +622,8 @@ MUTANTS: Final = (
     Mutant(
         "any depth is decoded",
         "_sansio/envelope.py",
-        '    return b"[" in brackets\n',
+        "    if _TOO_MANY.search(brackets):\n        return True\n"
+        "    return max(accumulate(map(_STEP, brackets)), default=0) > MAX_DEPTH\n",
         "    return False\n",
         ("sansio/test_envelope.py",),
     ),
@@ -641,8 +644,9 @@ MUTANTS: Final = (
     Mutant(
         "a PIN stands in a traceback",
         "_generated/resources/cards.py",
-        "        pin = as_secret(pin)\n",
-        "",
+        "        pin = as_secret(pin)\n"
+        "        return await self._caller.call(\n            ops.UPDATE_PIN",
+        "        return await self._caller.call(\n            ops.UPDATE_PIN",
         ("leaks",),
     ),
     Mutant(
@@ -663,26 +667,26 @@ MUTANTS: Final = (
     Mutant(
         "a body cut short is whole",
         _SESSION,
-        "    chunks: list[bytes] = []\n    size = 0\n"
         "    async for chunk in response.content.iter_any():\n",
         "    async def forgiving():\n        try:\n"
         "            async for part in response.content.iter_any():\n                yield part\n"
         "        except aiohttp.ClientPayloadError:\n            pass\n\n"
-        "    chunks: list[bytes] = []\n    size = 0\n    async for chunk in forgiving():\n",
+        "    async for chunk in forgiving():\n",
         (wire("The connection"),),
     ),
     Mutant(
         "a reset proves that nothing was sent",
         _SESSION,
         _SORTED,
-        "                failure = _failure(error, not isinstance(error, aiohttp.ClientOSError))\n",
+        "                unsent = isinstance(error, aiohttp.ClientOSError)\n"
+        "                failure = failure_of(error, sent=not unsent)\n",
         (wire("The connection"),),
     ),
     Mutant(
         "what failed before sending was sent",
         _SESSION,
         _SORTED,
-        "                failure = _failure(error, True)\n",
+        "                failure = failure_of(error, sent=True)\n",
         (wire("Before the request"),),
     ),
     Mutant(
@@ -702,7 +706,7 @@ MUTANTS: Final = (
     Mutant(
         "a body has no bound",
         _SESSION,
-        "        if size > MAX_BODY_BYTES:\n",
+        "        if chunks.size > MAX_BODY_BYTES:\n",
         "        if False:\n",
         (wire("HTTP"),),
     ),
@@ -768,5 +772,133 @@ MUTANTS: Final = (
         "lane=Lane.BACKGROUND",
         "lane=Lane.MONEY",
         ("top/watch/test_overload.py::test_money_does_not_wait_behind_a_sweep",),
+    ),
+    Mutant(
+        "lean: a connection goes back although its answer is still to come",
+        "_transports/line.py",
+        "return self._waiter is None and not",
+        "return not",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: a connection that the server closes is kept",
+        "_transports/line.py",
+        "            if self._rest or not reader.reusable:",
+        "            if self._rest:",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: the rest of a request begins the next one",
+        "_transports/line.py",
+        "            if self._rest or not reader.reusable:",
+        "            if not reader.reusable:",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: what nobody asked for is kept for later",
+        "_transports/line.py",
+        "            self._transport.abort()\n            return\n        reader",
+        "            self._reader.feed(self._buffer[:nbytes].tobytes())\n            return\n"
+        "        reader",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: a broken connection says nothing was sent",
+        "_transports/line.py",
+        'TransportFailure("lost", sent=True, detail="the connection broke")',
+        'TransportFailure("lost", sent=False, detail="the connection broke")',
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "lean: a refused connection counts as sent",
+        "_transports/lean.py",
+        "            failure = failure_of(error, sent=False)\n",
+        "            failure = failure_of(error, sent=True)\n",
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "lean: a timeout comes early",
+        "_transports/wheel.py",
+        "        number = int(deadline / SLOT) + 1\n",
+        "        number = int(deadline / SLOT) - 1\n",
+        ("lean/test_wheel.py", LINES),
+    ),
+    Mutant(
+        "lean: bytes behind an answer are nothing",
+        _REPLY,
+        "            whole = self._read == len(self._head) + self._size\n",
+        "            whole = self._done\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a second answer in one read is nothing",
+        _REPLY,
+        '            self._refuse("more was sent than one reply")\n\n    def on_body',
+        "            pass\n\n    def on_body",
+        (READER,),
+    ),
+    Mutant(
+        "lean: two lengths are one",
+        _REPLY,
+        "        self._parser = HttpResponseParser(self)\n",
+        "        self._parser = HttpResponseParser(self)\n"
+        "        self._parser.set_dangerous_leniencies(lenient_chunked_length=True)\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: any coding is none",
+        _REPLY,
+        '        elif b"-encoding" in (lower := head.lower()):\n',
+        '        elif b"no-encoding" in (lower := head.lower()):\n',
+        (READER, wire("HTTP", "lean")),
+    ),
+    Mutant(
+        "lean: a body without end has no bound",
+        _REPLY,
+        "        if self._size > MAX_BODY_BYTES:\n",
+        "        if False:\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a cut body is whole",
+        _REPLY,
+        "        if self.fault is None and self._head and not bounded:\n",
+        "        if self.fault is None and self._head:\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a head is kept for headers that changed",
+        "_transports/request.py",
+        "            if isinstance(request.headers, MappingProxyType):",
+        "            if request.headers is not None:",
+        (LINES,),
+    ),
+    Mutant(
+        "an old token is sent on",
+        "_runtime/headers.py",
+        "        if authorization != self._authorization or len(self._made) > _MOST:\n",
+        "        if len(self._made) > _MOST:\n",
+        (AUTH, PIPELINE),
+    ),
+    Mutant(
+        "an amount with an exponent is an amount",
+        "_sansio/exact.py",
+        "        if not (_is_plain(raws) or",
+        "        if not (True or",
+        ("sansio/test_money.py",),
+    ),
+    Mutant(
+        "rows in a row hide depth",
+        "_sansio/envelope.py",
+        'opening - body.count(b"},{") <= MAX_DEPTH',
+        'opening - body.count(b"{") <= MAX_DEPTH',
+        ("sansio/test_envelope.py",),
+    ),
+    Mutant(
+        "a place is free while others wait",
+        "_runtime/limiter.py",
+        "            or any(self._lanes)\n",
+        "            or False\n",
+        ("runtime/test_hot_path.py",),
     ),
 )
