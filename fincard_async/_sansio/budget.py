@@ -35,4 +35,5 @@ class RetryBudget:
 
     def refund(self, paid: int) -> None:
         """The retry that was paid for succeeded; or, with 0 paid, a first attempt did."""
-        self._left = min(CAPACITY, self._left + (paid or REWARD))
+        if self._left < CAPACITY:
+            self._left = min(CAPACITY, self._left + (paid or REWARD))

@@ -76,8 +76,11 @@ def interpret(
 
 def _plain_result(operation: Operation[Model, object], body: bytes) -> object | None:
     """The data of the usual success; None if a closer look is needed, for whatever reason."""
-    if too_deep(body) or any(name in body for name in operation.other_names):
+    if too_deep(body):
         return None
+    for name in operation.other_names:
+        if name in body:
+            return None
     try:
         whole = operation.plain_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):

@@ -71,3 +71,43 @@ def test_an_amount_that_cannot_be_followed_is_no_type() -> None:
         with pytest.raises(TypeError, match="cannot be proven"):
             shadow_of(kind)
     assert shadow_of(dict[str, int]) is None
+
+
+class Flat(msgspec.Struct):
+    """Nothing but named amounts, as nearly all answers have them."""
+
+    amount: Decimal
+    inner: Inner | None = None
+    rows: list[Inner] = []
+
+
+FLAT = make_decoder(Flat)
+
+
+@pytest.mark.parametrize("odd", ["1e5", '"1e5"', '"NaN"', '"1_0"', '" 1"', '".5"', '"5."', '"1 "'])
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("$.amount", '{"amount":%s}'),
+        ("$.amount", '{ "amount" \t:\r\n %s }'),
+        ("$.amount", '{"other":"amount","amount":%s,"last":1}'),
+        ("$.amount", '{"\\u0061mount":%s}'),
+        ("$.amount", '{"amount":1,"amount":%s}'),
+        ("$.inner.fee", '{"amount":1,"inner":{"fee":%s}}'),
+        ("$.rows[1].fee", '{"amount":1,"rows":[{"fee":null},{"fee":%s}]}'),
+    ],
+)
+def test_an_odd_amount_is_seen_in_the_bytes_of_a_short_body(
+    place: str, text: str, odd: str
+) -> None:
+    """Whatever stands around it; the same body with an amount in its place is read."""
+    with pytest.raises(msgspec.ValidationError, match="not an exact decimal amount") as caught:
+        FLAT.decode((text % odd).encode())
+    assert str(caught.value).endswith(f"`{place}`")
+    assert FLAT.decode((text % "1.5").encode()) is not None
+
+
+def test_an_odd_field_of_another_object_is_no_amount() -> None:
+    """A field of the same name that nobody reads makes the look closer, not the answer wrong."""
+    text = b'{"amount":1,"unread":{"amount":"1e5","fee":{}},"inner":{"name":"amount","fee":2}}'
+    assert FLAT.decode(text) == Flat(Decimal(1), Inner(Decimal(2), "amount"))
