@@ -56,6 +56,8 @@ class Limiter:
         self._is_paused = False
         """False if no pause is in force; True until somebody looks after its end."""
         self._lanes = tuple(OrderedDict[_Ticket, None]() for _ in Lane)
+        self._waiting = 0
+        """Calls in all lanes."""
 
     @property
     def in_flight(self) -> int:
@@ -76,7 +78,7 @@ class Limiter:
             self._in_flight >= self._limit.value
             or self._rate is not None
             or self._is_paused
-            or any(self._lanes)
+            or self._waiting
         ):
             return False
         self._in_flight += 1
@@ -122,6 +124,7 @@ class Limiter:
             raise self._too_late()
         ticket = _Ticket()
         line[ticket] = None
+        self._waiting += 1
         try:
             await self._wait(ticket, deadline)
         except BaseException:
@@ -131,7 +134,7 @@ class Limiter:
     def release(self) -> None:
         """Give a place back."""
         self._in_flight -= 1
-        if any(self._lanes):
+        if self._waiting:
             self._dispatch()
 
     async def _wait(self, ticket: _Ticket, deadline: float) -> None:
@@ -160,6 +163,7 @@ class Limiter:
             self.release()
         else:
             del self._lanes[lane][ticket]
+            self._waiting -= 1
             self._dispatch()
 
     def _dispatch(self) -> None:
@@ -173,6 +177,7 @@ class Limiter:
                 ticket.wake.set()
                 return
             next(line for line in self._lanes if line).popitem(last=False)
+            self._waiting -= 1
             ticket.granted = True
             self._take(now)
             ticket.wake.set()

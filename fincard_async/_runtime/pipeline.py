@@ -83,20 +83,32 @@ class Settings:
     lane: Lane = Lane.READ
 
 
-@dataclass(slots=True)
 class _Progress:
-    """What is known of one call so far."""
+    """What is known of one call so far.
 
-    started: float
-    deadline: float
-    """For the attempts; what is left after it is for settling."""
-    attempts: int = 0
-    call: int = 0
-    paid: int = 0
-    """What its retries took from the budget."""
-    token_was_refused: bool = False
-    in_doubt: bool = False
-    """An attempt of a mutation may have been carried out."""
+    Attributes:
+        deadline: For the attempts; what is left after it is for settling.
+        paid: What its retries took from the budget.
+        in_doubt: An attempt of a mutation may have been carried out.
+    """
+
+    __slots__ = (
+        "attempts",
+        "call",
+        "deadline",
+        "in_doubt",
+        "paid",
+        "started",
+        "token_was_refused",
+    )
+
+    def __init__(self, started: float, deadline: float, call: int, in_doubt: bool) -> None:
+        self.started = started
+        self.deadline = deadline
+        self.call = call
+        self.in_doubt = in_doubt
+        self.attempts = self.paid = 0
+        self.token_was_refused = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,82 +139,80 @@ class Pipeline:
             FincardError: See the law of this module.
         """
         self.home.enter()
-        settings = merge(self.settings, options)
-        if operation.mutates:
+        settings = self.settings if options is None else merge(self.settings, options)
+        mutates, listening = operation.mutates, self.observers.listening
+        if mutates:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
             request = with_order_number(operation, request, minted)
         prepared = build_request(operation, request, money_as=settings.money_as, path=path)
         now, seconds = self.clock.monotonic(), seconds_for(settings.timeout)
-        progress = _Progress(
-            started=now,
-            deadline=now + seconds - settling_time(operation, settings.retry, seconds),
-            # An earlier call with this number that nobody settled is an open attempt of the order.
-            in_doubt=operation.mutates and prepared.order_no in self.doubts,
-            call=next_call() if self.observers.listening else 0,
-        )
-        if self.observers.listening:
+        kept = settling_time(operation, settings.retry, seconds) if mutates else 0.0
+        # An earlier call with this number that nobody settled is an open attempt of the order.
+        in_doubt = mutates and prepared.order_no in self.doubts
+        call = next_call() if listening else 0
+        progress = _Progress(now, now + seconds - kept, call, in_doubt)
+        if listening:
             self._tell("prepared", prepared, progress)
         try:
-            return await self._until_done(prepared, settings, progress)
+            while True:
+                progress.attempts += 1
+                if listening:
+                    self._tell("attempt", prepared, progress)
+                try:
+                    result = await self._attempt(prepared, settings, progress)
+                except FincardError as error:
+                    await self._pause_or_raise(error, prepared, settings, progress)
+                else:
+                    self.budget.refund(progress.paid)
+                    if mutates:
+                        self.doubts.clear(prepared.order_no)
+                    if listening:
+                        self._tell("outcome", prepared, progress)
+                        self._tell("finished", prepared, progress)
+                    return result
         except FincardError:
             raise  # told already
         except BaseException as error:  # cancelled, or a fault of the program
             self._tell("finished", prepared, progress, error)
             raise
 
-    async def _until_done(
-        self, prepared: Prepared, settings: Settings, progress: _Progress
-    ) -> object:
-        """The attempts of one call, and the pauses between them."""
-        while True:
-            progress.attempts += 1
-            if self.observers.listening:
-                self._tell("attempt", prepared, progress)
-            try:
-                result = await self._attempt(prepared, settings, progress)
-            except FincardError as error:
-                self._tell("outcome", prepared, progress, error)
-                delay = self._delay(error, prepared, settings, progress)
-                if delay is None:
-                    final = self._conclude(error, prepared, progress)
-                    if final is error:
-                        raise
-                    raise final from error
-                name = prepared.operation.name
-                logger.info("%s: %s; again in %.3f s", name, type(error).__name__, delay)
-                await self.clock.sleep(delay)
-            else:
-                self.budget.refund(progress.paid)
-                if prepared.operation.mutates:
-                    self.doubts.clear(prepared.order_no)
-                if self.observers.listening:
-                    self._tell("outcome", prepared, progress)
-                    self._tell("finished", prepared, progress)
-                return result
+    async def _pause_or_raise(
+        self, error: FincardError, prepared: Prepared, settings: Settings, progress: _Progress
+    ) -> None:
+        """Between two attempts; or the end of the call, in an error."""
+        self._tell("outcome", prepared, progress, error)
+        delay = self._delay(error, prepared, settings, progress)
+        if delay is None:
+            final = self._conclude(error, prepared, progress)
+            if final is error:
+                raise error
+            raise final from error
+        name = prepared.operation.name
+        logger.info("%s: %s; again in %.3f s", name, type(error).__name__, delay)
+        await self.clock.sleep(delay)
 
     async def _attempt(self, prepared: Prepared, settings: Settings, progress: _Progress) -> object:
-        mutates = prepared.operation.mutates
-        lane = Lane.MONEY if mutates else settings.lane
-        header = ""
+        mutates, limiter, header = prepared.operation.mutates, self.limiter, ""
         if progress.attempts > 1:
             self.home.enter()  # it may have been closed during the pause
-        if not self.limiter.take():
-            await self.limiter.acquire(progress.deadline, lane)
+        if not limiter.take():
+            lane = Lane.MONEY if mutates else settings.lane
+            await limiter.acquire(progress.deadline, lane)
         try:
             if self.auth is not None:
                 header = self.auth.current() or await self._authorize(progress)
             remaining = progress.deadline - self.clock.monotonic()
-            if remaining < min(LEAST_LEFT, settings.timeout / 2) or remaining <= 0:
+            if remaining <= 0 or LEAST_LEFT > remaining < settings.timeout / 2:
                 raise not_sent("the deadline passed before the request was sent")
             if mutates:
                 self.doubts.add(prepared.order_no, prepared.operation.name)
+            longest = settings.retry.attempt_timeout
+            headers = self.headers.of(settings.headers, header)
             response: HttpResponse | None = None
             try:
                 response = await self.transport.send(
-                    HttpRequest(
-                        prepared.path, self.headers.of(settings.headers, header), prepared.body
-                    ),
-                    min(remaining, settings.retry.attempt_timeout),
+                    HttpRequest(prepared.path, headers, prepared.body),
+                    remaining if remaining < longest else longest,
                 )
                 result = interpret(
                     prepared.operation, prepared.request, response, self.refusals, header
@@ -217,10 +227,10 @@ class Pipeline:
                     replaceable = self.auth.refuse(header)
                     progress.token_was_refused = progress.token_was_refused or not replaceable
                 raise
-            self.limiter.clean()
+            limiter.clean()
             return result
         finally:
-            self.limiter.release()
+            limiter.release()
 
     async def _authorize(self, progress: _Progress) -> str:
         """The header for this attempt; a login that fails leaves the call itself unsent."""

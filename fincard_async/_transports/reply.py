@@ -111,6 +111,8 @@ class ReplyReader:
             # Not kept: its text and its context may hold what came.
             if not self._is_switch():
                 self._refuse("the reply is not HTTP")
+        if self._done and self._read == 0 and self.fault is None and self._is_plain(data):
+            return
         self._read += len(data)
         if not self._head:
             self._look_at_head(data)
@@ -122,6 +124,24 @@ class ReplyReader:
                 self._finish(data)
             elif self._read > MAX_WIRE:
                 self._refuse_length()
+
+    def _is_plain(self, data: bytes) -> bool:
+        """Take the usual answer, read whole at once; what is not plainly one is looked at below."""
+        status, end = self._parser.get_status_code(), data.find(_END) + len(_END)
+        head = data[:end]
+        if (
+            self._heads != 1
+            or status == 101
+            or end + self._size != len(data)
+            or end > MAX_LINE
+            or head.count(b"\r\n") > MAX_HEADERS + 2
+            or not head.startswith(_VERSIONS)
+            or b"-encoding" in head.lower()
+        ):
+            return False
+        self._head = head
+        self.reply = self._made()
+        return True
 
     def end(self) -> None:
         """The connection was closed in order: the end of an answer that has no other end."""
