@@ -84,17 +84,20 @@ async def test_a_call_that_is_cut_off(name: str, begun: bytes, how: str) -> None
 
     said = asyncio.Event()
     async with serving(answer) as wire, _client(wire.origin) as client:
-        task = asyncio.ensure_future(_within(CALLS[name](client), how))
+        limit = asyncio.timeout(None)
+        task = asyncio.ensure_future(_within(CALLS[name](client), limit))
         await said.wait()
         for _ in range(20):
             await anyio.lowlevel.checkpoint()
         if how == "cancel":
             task.cancel()
+        else:
+            limit.reschedule(asyncio.get_running_loop().time())
         with pytest.raises((asyncio.CancelledError, TimeoutError)) as caught:
             await task
     assert leaks(caught.value) == []
 
 
-async def _within(call: Awaitable[object], how: str) -> None:
-    async with asyncio.timeout(0.1 if how == "timeout" else None):
+async def _within(call: Awaitable[object], limit: asyncio.Timeout) -> None:
+    async with limit:
         await call
