@@ -84,6 +84,8 @@ def _check_text(rule: Rule, value: object, name: str) -> None:
 def _fault_of(rule: Rule, text: str) -> str | None:
     if fault := _length_fault(rule, len(text), "characters"):
         return fault
+    if rule.pattern is rule.check is None:
+        return None
     if rule.pattern is not None and not _pattern(rule.pattern).search(text):
         return f"does not have the required form {rule.pattern}"
     return None if rule.check is None else CHECKS[rule.check](text)

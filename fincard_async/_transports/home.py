@@ -41,7 +41,12 @@ class Home:
             raise ClientClosed("the client is closed")
         if os.getpid() != self._pid:
             raise ForkedClient("the client belongs to the parent process; create one after fork")
-        here = _running_loop()
+        try:
+            here: object = asyncio.get_running_loop()
+        except RuntimeError:
+            here = _other_loop()
+        if here is self._loop:
+            return
         if self._loop is None:
             self._loop = here
         elif here != self._loop:
@@ -120,7 +125,10 @@ def _running_loop() -> object:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        pass
+        return _other_loop()
+
+
+def _other_loop() -> object:
     try:
         return anyio.lowlevel.current_token()  # of another kind than asyncio's
     except RuntimeError:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import inspect
 import ssl
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -25,6 +26,9 @@ from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportF
 
 from .faults import CONNECT_SECONDS, KEEPALIVE_SECONDS, checked, failure_of, verified
 from .home import Home
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
 
 _MOST_UNASKED: Final = 500
 """Connections in a row that are passed over; a proxy may have spoken on every idle one."""
@@ -54,6 +58,27 @@ class _Chunks:
 
     def whole(self) -> bytes:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+class _Headers(Mapping[str, str]):
+    """By lower-case name; a header that came twice is one list, as HTTP has it."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self, found: CIMultiDictProxy[str]) -> None:
+        self._found = found
+
+    def __getitem__(self, name: str) -> str:
+        return ", ".join(self._found.getall(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(map(str.lower, self._found)))
+
+    def __len__(self) -> int:
+        return len(set(map(str.lower, self._found)))
+
+    def __repr__(self) -> str:
+        return f"_Headers({', '.join(self)})"
 
 
 class _Sent:
@@ -159,7 +184,7 @@ class SessionTransport:
     ) -> HttpResponse:
         async with session.post(
             self._url(request.path),
-            data=_Body(request.body),
+            data=aiohttp.BytesPayload(_Body(request.body)),
             headers=request.headers,
             allow_redirects=False,
             proxy=self._proxy,
@@ -167,7 +192,7 @@ class SessionTransport:
             trace_request_ctx=sent,
         ) as response:
             body = await _read(response)
-            return HttpResponse(response.status, _headers(response), body)
+            return HttpResponse(response.status, _Headers(response.headers), body)
 
     async def aclose(self) -> None:
         """Close every connection; a session that the caller gave stays open."""
@@ -206,15 +231,6 @@ class SessionTransport:
         if url is None:
             url = self._urls[path] = URL(self._origin + path, encoded=True)
         return url
-
-
-def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """By lower-case name; a header that came twice is one list, as HTTP has it."""
-    headers: dict[str, str] = {}
-    for name, value in response.headers.items():
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return headers
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
