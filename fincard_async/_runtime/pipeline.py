@@ -53,7 +53,7 @@ from .auth import Authorization
 from .doubts import Doubts
 from .hooks import CallEvent, Observers, Point, logger
 from .limiter import Limiter
-from .ports import Clock, Entropy, Transport
+from .ports import Clock, Entropy, Gate, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -107,6 +107,7 @@ class Pipeline:
     observers: Observers
     refusals: Sequence[RefusalRow]
     settings: Settings
+    gate: Gate | None = None
 
     async def run(
         self, operation: Operation[I, O], request: I, options: CallOptions | None, path: str = ""
@@ -163,6 +164,8 @@ class Pipeline:
             if self.auth is not None:
                 header = await self._authorize(progress)
                 headers = {**headers, CONTEXT_HEADERS["authorization"]: header}
+            if self.gate is not None:
+                await self.gate.enter(progress.deadline)
             remaining = progress.deadline - self.clock.monotonic()
             if remaining < min(LEAST_LEFT, settings.timeout / 2) or remaining <= 0:
                 raise not_sent("the deadline passed before the request was sent")
