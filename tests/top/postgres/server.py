@@ -175,9 +175,10 @@ def _quick_folder() -> str | None:
 
 
 @contextmanager
-def running() -> Generator[Server]:
+def running(*, on_disk: bool = False) -> Generator[Server]:
     """A server for as long as the block runs, in a folder that is short enough for a socket."""
-    with tempfile.TemporaryDirectory(prefix="fincard-pg-", dir=_quick_folder()) as name:
+    parent = None if on_disk else _quick_folder()
+    with tempfile.TemporaryDirectory(prefix="fincard-pg-", dir=parent) as name:
         folder = Path(name)
         folder.chmod(0o755)
         server = Server(folder)
