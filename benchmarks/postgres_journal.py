@@ -39,9 +39,7 @@ class Rows:
     def _row(self, seq: int) -> Entry:
         number = order_no.derive(namespace=self._job, operation="cards.open", row_key=str(seq))
         payload = '{"cardTypeId":111001,"amount":50}'
-        return Entry(
-            seq=seq, row_id=str(seq), order_no=number, payload=payload, amount=Decimal(50)
-        )
+        return Entry(seq=seq, row_id=str(seq), order_no=number, payload=payload, amount=Decimal(50))
 
     def repeated(self, entry: Entry, first: int) -> None:
         """Never: every row has its own number."""

@@ -76,9 +76,7 @@ class Line:
         return f"fincard {self.server} {self.tenant}"
 
 
-async def enqueue(
-    url: str | Secret | Place, line: Line, job: str, chunks: Sequence[int]
-) -> int:
+async def enqueue(url: str | Secret | Place, line: Line, job: str, chunks: Sequence[int]) -> int:
     """Put chunks of a job into a line; those that wait there or are worked at are left alone.
 
     Returns:
