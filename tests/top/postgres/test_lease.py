@@ -168,8 +168,9 @@ async def test_a_write_that_waits_for_a_takeover_is_kept_out(planned: str) -> No
         async with anyio.create_task_group() as group:
             group.start_soon(write)
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            while not await third.fetchval(waiting):
-                """The write is on its way."""
+            with anyio.fail_after(10):
+                while not await third.fetchval(waiting):
+                    """The write is on its way."""
             await other.execute("COMMIT")
     async with held(planned, 1) as journal:
         assert await journal.counts() == {RowState.PLANNED: 3}
@@ -200,6 +201,38 @@ async def test_only_the_one_whose_lease_ran_out_is_ended(planned: str) -> None:
     async with held(planned, None):
         pass
     await gone.close()
+
+
+async def test_a_session_of_another_time_says_nothing(planned: str) -> None:
+    """A worker whose session has the number of one that is long dead is not taken for dead."""
+    async with held(planned, 1, lease=1000) as alive:
+        async with session(planned) as other:
+            await other.execute(
+                "UPDATE fincard.chunks SET lease_until = clock_timestamp() - interval '1 day',"
+                " pid = (SELECT pid FROM fincard.chunks WHERE chunk = 1) WHERE chunk = 0"
+            )
+        with pytest.raises(JournalLocked, match="held by"):
+            async with held(planned, None):
+                pass
+        await alive.commit([intent(ROWS[3])])
+
+
+async def epochs(url: str) -> list[int]:
+    """The epochs of the whole job and of its chunks."""
+    async with session(url) as other:
+        found = await other.fetch("SELECT epoch FROM fincard.chunks ORDER BY chunk")
+    return [epoch for (epoch,) in found]
+
+
+async def test_everyone_who_takes_rows_raises_their_epochs(planned: str) -> None:
+    """Of a chunk, its own and the whole job's; of the whole job, all."""
+    before = await epochs(planned)
+    async with held(planned, 1):
+        pass
+    assert await epochs(planned) == [n + up for n, up in zip(before, (1, 0, 1, 0, 0), strict=True)]
+    async with held(planned, None):
+        pass
+    assert await epochs(planned) == [n + up for n, up in zip(before, (2, 1, 2, 1, 1), strict=True)]
 
 
 async def test_a_process_that_was_held_up_halts(planned: str) -> None:

@@ -85,9 +85,8 @@ anyio.run(lambda: work(sys.argv[1], Line("https://api.example", "acme"), handle,
 """
 
 
-async def test_a_dead_worker_is_replaced(url: str) -> None:
-    """Chunks of a worker that was killed go to another, a heartbeat later."""
-    await enqueue(url, LINE, "job", range(2))
+def die_at_work(url: str) -> set[str]:
+    """A worker that takes two chunks and is killed; the numbers it has said."""
     dying = subprocess.Popen(
         [sys.executable, "-c", _DIES, url, "1.0"],
         stdout=subprocess.PIPE,
@@ -96,8 +95,15 @@ async def test_a_dead_worker_is_replaced(url: str) -> None:
     )
     with dying:
         assert dying.stdout is not None
-        assert {dying.stdout.readline(), dying.stdout.readline()} == {"0\n", "1\n"}
+        said = {dying.stdout.readline(), dying.stdout.readline()}
         dying.kill()
+    return said
+
+
+async def test_a_dead_worker_is_replaced(url: str) -> None:
+    """Chunks of a worker that was killed go to another, a heartbeat later."""
+    await enqueue(url, LINE, "job", range(2))
+    assert die_at_work(url) == {"0\n", "1\n"}
     seen: list[int] = []
     stop = anyio.Event()
 
