@@ -20,6 +20,7 @@ from .issue import issue
 from .output import say
 from .sandbox import sandbox
 from .settings import Setup
+from .worker import jobs, worker
 
 _ARGV = "fincard.argv"
 _MOST_FAULTS = 20
@@ -101,5 +102,5 @@ def _show_faults(error: InputError) -> None:
     say("       nothing was sent; mend the file and run the command again", err=True)
 
 
-for _command in (demo, issue, balances, sandbox, doctor, *resource_groups()):
+for _command in (demo, issue, worker, jobs, balances, sandbox, doctor, *resource_groups()):
     app.add_command(_command)

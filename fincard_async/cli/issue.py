@@ -13,9 +13,12 @@ import click
 from fincard_async import FincardClient
 from fincard_async._generated.models.cards import CardType
 from fincard_async.bulk import IssueRow, Report, check_rows, read_rows
+from fincard_async.bulk.postgres import Place
 
+from .distributed import Shared, issue_shared
 from .job import JobRun, JobSettings, run_job, say_resume
 from .output import json_line, plain, printable, say
+from .postgres import shared_options, was_given
 from .settings import Setup, confirm, on_loopback, pass_setup, run
 from .summary import print_report, sums
 
@@ -73,6 +76,7 @@ _FIELDS: Final = (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result of every row as NDJSON.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before money moves.")
+@shared_options
 @pass_setup
 def issue(
     setup: Setup,
@@ -84,6 +88,9 @@ def issue(
     report: Path | None,
     as_json: bool,
     yes: bool,
+    place: Place | None,
+    chunk_rows: int,
+    no_queue: bool,
 ) -> None:
     """Issue the cards of FILE, one row each.
 
@@ -94,6 +101,18 @@ def issue(
     Run the same command again after Ctrl-C, a crash or an outage: it goes on where it stopped, and
     no card is issued twice. The first Ctrl-C waits for the rows in flight, the second does not.
     """
+    if place is not None:
+        if journal is not None:
+            raise click.UsageError("a job has one journal: --journal or --postgres")
+        shared = Shared(
+            file=file,
+            job=job,
+            place=place,
+            chunk_rows=chunk_rows,
+            queue=not no_queue,
+            wait=wait if was_given("wait") else None,
+        )
+        issue_shared(setup, shared, yes=yes, report=report, as_json=as_json)
     rows = read_rows(file)
     journal = journal or _default_journal(job)
     types = run(_card_types, setup)

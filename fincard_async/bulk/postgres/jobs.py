@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ import msgspec
 from fincard_async._sansio.secret import Secret
 from fincard_async.bulk.entry import FINAL, Entry, Header, RowState
 from fincard_async.bulk.ports import Plan
+from fincard_async.bulk.report import Report, RowResult, Summary, to_result
 from fincard_async.errors import JournalError
 
 from .connect import Connection, Place, as_place, translated
@@ -135,18 +137,39 @@ class PostgresJobs:
         self, planned: Planned, states: Iterable[RowState] = ()
     ) -> AsyncIterator[Sequence[Entry]]:
         """The rows in these states, or all, in order; a thousand at once."""
-        names = [state.value for state in states]
-        after = -1
-        while True:
-            with translated(self._place.name):
-                found = await self._open.fetch(
-                    READ, planned.id, after, planned.rows, names, READ_AT_ONCE
-                )
-                entries = [to_entry(record) for record in found]
-            if not entries:
-                return
+        after, names = -1, [state.value for state in states]
+        while entries := await self._page(planned, names, after, READ_AT_ONCE):
             after = entries[-1].seq
             yield entries
+
+    async def page(self, planned: Planned, after: int, limit: int) -> Sequence[RowResult]:
+        """How the rows after a seq ended, at most so many."""
+        return [to_result(entry) for entry in await self._page(planned, [], after, limit)]
+
+    async def results(
+        self, planned: Planned, states: Iterable[RowState] = ()
+    ) -> AsyncIterator[Sequence[RowResult]]:
+        """How the rows in these states ended, or all, in order; a thousand at once."""
+        async for entries in self.entries(planned, states):
+            yield [to_result(entry) for entry in entries]
+
+    async def report(self, planned: Planned) -> Report:
+        """Counts and sums of the whole job, read row by row; without ``results``."""
+        counts, summary = Counter[RowState](), Summary()
+        async for entries in self.entries(planned):
+            counts.update(entry.state for entry in entries)
+            summary.add(entries)
+        return Report(
+            job=planned.header.job,
+            kind=planned.header.kind,
+            counts={state: counts[state] for state in RowState},
+            codes=summary.codes,
+            received=summary.received,
+            amounts=summary.amounts,
+            fees=summary.fees,
+            timings=summary.timings(),
+            interrupted=False,
+        )
 
     async def all(self) -> list[JobState]:
         """Every job, the oldest first."""
@@ -166,6 +189,13 @@ class PostgresJobs:
             )
             for header, rows, chunk_rows, planned_at, working, counts in found
         ]
+
+    async def _page(
+        self, planned: Planned, names: Sequence[str], after: int, limit: int
+    ) -> list[Entry]:
+        with translated(self._place.name):
+            found = await self._open.fetch(READ, planned.id, after, planned.rows, names, limit)
+            return [to_entry(record) for record in found]
 
     @property
     def _open(self) -> Connection:

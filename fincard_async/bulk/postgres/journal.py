@@ -11,7 +11,7 @@ from fincard_async.bulk.ports import Plan
 from fincard_async.errors import ConfigError, JournalError, JournalLocked, ValidationError
 
 from .connect import Connection, Place, as_place, translated
-from .lease import LEASE_SECONDS, WHOLE, boot_time, take
+from .lease import LEASE_SECONDS, WHOLE, boot_time, compare_clocks, take
 from .planning import CHUNK_ROWS, Planned, compare, find_job, plan_new
 from .records import to_entry
 from .schema import migrate
@@ -230,6 +230,7 @@ class PostgresJournal:
     async def _begin(self, connection: Connection, found: Planned) -> None:
         name = self._place.name
         with translated(name):
+            await compare_clocks(connection, name)
             hold = await take(
                 connection,
                 name,

@@ -45,6 +45,8 @@ TRUSTED: Final = 2 / 3
 """So much of its lease a worker uses; the rest is for clocks that do not run alike."""
 BEATS: Final = 4
 """Writes for each lease, at least."""
+CLOCKS_APART: Final = 60.0
+"""Seconds that clocks may differ by; the same as the margin of a look-up (``windows``)."""
 _END_SECONDS: Final = 5
 
 _KEY: Final = "hashtextextended('fincard ' || $1::integer || ' ' || $2::integer, 0)"
@@ -97,6 +99,22 @@ class Hold:
     def alive(self) -> bool:
         """True if nobody else can have taken the rows."""
         return self.clock() - self.beat < self.lease * TRUSTED
+
+
+async def compare_clocks(connection: Connection, where: str) -> None:
+    """Refuse to work with a clock that tells another time than the database's.
+
+    What is concluded from time, such as that no request can arrive any more, is concluded on one
+    machine from what another has written.
+    """
+    there: float = await connection.fetchval(
+        "SELECT extract(epoch FROM clock_timestamp())::double precision"
+    )
+    if abs(apart := time.time() - there) > CLOCKS_APART:
+        raise JournalError(
+            f"the journal in {where}: the clock of this machine is {abs(apart):.0f} s"
+            f" {'ahead of' if apart > 0 else 'behind'} the database's; set both by a time server"
+        )
 
 
 async def take(

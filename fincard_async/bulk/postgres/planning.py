@@ -14,6 +14,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from fincard_async.bulk.entry import HEADER_DIFFERS, Entry, Header
+from fincard_async.bulk.planning import batches_of
 from fincard_async.bulk.ports import Plan
 from fincard_async.errors import JournalError, ValidationError
 
@@ -130,9 +131,10 @@ async def compare(found: Planned, name: str, header: Header, plan: Plan) -> None
     """
     compare_headers(found, name, header)
     rows = 0
-    async for entries in plan:
-        rows += len(entries)
-        await checkpoint()  # a long input must not keep the lease from being put off
+    async with batches_of(plan) as batches:
+        async for entries in batches:
+            rows += len(entries)
+            await checkpoint()  # a long input must not keep the lease from being put off
     if (rows, plan.finish()) != (found.rows, found.header.input):
         raise JournalError(f"the job {header.job!r} in {name} belongs to {_OTHER['input']}")
 
@@ -150,10 +152,11 @@ def compare_headers(found: Planned, name: str, wanted: Header) -> None:
 
 
 async def _records(plan: Plan) -> AsyncIterator[Record]:
-    async for entries in plan:
-        for entry in entries:
-            _refuse_secrets(entry)
-            yield to_record(entry)
+    async with batches_of(plan) as batches:
+        async for entries in batches:
+            for entry in entries:
+                _refuse_secrets(entry)
+                yield to_record(entry)
 
 
 def _refuse_secrets(entry: Entry) -> None:

@@ -37,7 +37,7 @@ class ListPlan:
 
     def __init__(self, entries: Sequence[Entry], digest: str = "digest", batch: int = 3) -> None:
         self.entries = entries
-        self.digest = digest
+        self.sum = digest
         self.batch = batch
         self.faults: list[str] = []
 
@@ -45,13 +45,17 @@ class ListPlan:
         for start in range(0, len(self.entries), self.batch):
             yield self.entries[start : start + self.batch]
 
+    @property
+    def digest(self) -> str:
+        return self.sum
+
     def repeated(self, entry: Entry, first: int) -> None:
         self.faults.append(f"{entry.row_id} repeats {first}")
 
     def finish(self) -> str:
         if self.faults:
             raise ValidationError("; ".join(self.faults))
-        return self.digest
+        return self.sum
 
 
 PLAN = ListPlan(entries_of(5))
