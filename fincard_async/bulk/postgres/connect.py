@@ -224,5 +224,10 @@ def _told(error: Exception) -> str | None:
     return advice or f"the server refused it (SQLSTATE {state}, {type(error).__name__})"
 
 
+def broken(name: str) -> JournalError:
+    """What to say of a connection that is known to have ended."""
+    return _error(name, _ADVICE["08"])
+
+
 def _error(name: str, what: str) -> JournalError:
     return JournalError(f"the journal in {name}: {what}. {_AGAIN}")

@@ -20,7 +20,7 @@ import anyio
 from fincard_async.bulk.entry import Entry
 from fincard_async.errors import JournalError, JournalLocked
 
-from .connect import Connection, translated
+from .connect import Connection, broken, translated
 from .lease import BEATS, TRUSTED, Hold
 from .records import to_arrays
 from .statements import HOLDER, LET_GO, WRITE
@@ -73,6 +73,8 @@ class Session:
 
     def check(self) -> None:
         """Raise if a write has failed, or if others may have taken the rows by now."""
+        if self._failure is None and self._connection.is_closed():
+            self._fail(broken(self._name))
         if self._failure is None and not self.hold.alive():
             self._fail(
                 JournalError(

@@ -94,8 +94,8 @@ class SandboxServer:
     def books(self) -> Books:
         """Everything on the books."""
         self._pipe.send("books")
-        ledger, records = self._pipe.recv()
-        return Books(*ledger, records=records)
+        books: Books = self._pipe.recv()
+        return books
 
 
 def _serve(pipe: Connection, dedupe: Dedupe, seed: int, rates: Mapping[str, float]) -> None:
@@ -119,7 +119,7 @@ async def _serve_until_killed(
                 async with client_of(plain) as client:
                     found = client.transactions.operations(type=OperationType.CREATE)
                     records = await found.collect()
-                pipe.send(((ledger.cards, ledger.orders, ledger.created_amount), records))
+                pipe.send(Books(ledger.cards, ledger.orders, ledger.created_amount, records))
 
 
 class Fleet:

@@ -36,12 +36,12 @@ FIRST = int(os.environ.get("FINCARD_FLEET_SEED", "1"))
 RUNS = int(os.environ.get("FINCARD_FLEET_RUNS", "1"))
 JOB = "fleet"
 WORKERS = 8
-KILLS = 5
+KILLS = 4
 ROWS = [
     IssueRow(row_id=f"row-{n}", card_type_id=PREPAID, amount=Decimal("50.01") + n)
-    for n in range(240)
+    for n in range(160)
 ]
-CHUNK_ROWS = 12
+CHUNK_ROWS = 10
 SUM = sum((row.amount for row in ROWS), Decimal(0))
 SECONDS = 90.0
 FAULTS = {
