@@ -18,7 +18,7 @@ from .issuer import BulkIssue
 from .journal import SqliteJournal
 from .plan import RowState
 from .report import Progress, Report, RowResult
-from .rows import IssueRow, read_rows
+from .rows import IssueRow, RowFile, issue_rows, read_rows
 
 __all__ = [
     "BulkIssue",
@@ -27,9 +27,11 @@ __all__ = [
     "IssueRow",
     "Progress",
     "Report",
+    "RowFile",
     "RowResult",
     "RowState",
     "SqliteJournal",
     "check_rows",
+    "issue_rows",
     "read_rows",
 ]
