@@ -18,6 +18,7 @@ from .issuer import BulkIssue
 from .journal import SqliteJournal
 from .plan import RowState
 from .report import Progress, Report, RowResult
+from .report_file import ReportFile
 from .rows import IssueRow, RowFile, issue_rows, read_rows
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "IssueRow",
     "Progress",
     "Report",
+    "ReportFile",
     "RowFile",
     "RowResult",
     "RowState",
