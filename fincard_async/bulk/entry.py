@@ -77,8 +77,12 @@ _QUESTIONS: Final = {
 }
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A row as the journal keeps it. The first fields are fixed when the job is planned."""
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+    """A row as the journal keeps it. The first fields are fixed when the job is planned.
+
+    It encodes as an array in the order of its fields, which is the order of the columns: one JSON
+    text carries a whole group of rows to or from a database.
+    """
 
     seq: int
     """Position in the input, from 0."""

@@ -31,6 +31,11 @@ class Plan(Protocol):
         """Batches in order of ``seq``; together they are every row."""
         ...
 
+    @property
+    def digest(self) -> str:
+        """Digest of the rows given out so far; kept for each batch, it finds what differs."""
+        ...
+
     def repeated(self, entry: Entry, first: int) -> None:
         """Tell that the order number of this entry was in the plan before, at seq ``first``."""
         ...

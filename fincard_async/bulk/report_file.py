@@ -25,7 +25,7 @@ import msgspec
 from fincard_async.errors import ValidationError
 
 from .duplicates import Marks
-from .plan import RowState
+from .entry import RowState
 from .report import RowResult
 
 FLUSH_SECONDS: Final = 1.0
@@ -45,8 +45,8 @@ FIELDS: Final = (
     "message",
     "attempts",
     "first_sent_at",
-    "last_sent_at",
     "ended_at",
+    "seconds",
 )
 """Members of a line after ``job``, in this order; those without a value are left out."""
 

@@ -97,7 +97,7 @@ async def _run(life: Life) -> int:
         clock=clock,
     )
     journal = SqliteJournal(life.folder / "crash.journal", connect=connector(strike))
-    job = BulkIssue(client, journal=journal, concurrency=4, clock=clock)
+    job = BulkIssue(client, journal=DeadlyJournal(journal, strike), concurrency=4, clock=clock)
     async with client:
         try:
             report = await job.run(life.rows, job=JOB)

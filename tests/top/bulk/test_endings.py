@@ -218,8 +218,9 @@ async def test_a_failed_record_ends_the_sending(world: World) -> None:
             await anyio.lowlevel.checkpoint()
 
     world.wire.hold = hold
+    job = BulkIssue(world.client, journal=journal, concurrency=2, clock=world.clock)
     with pytest.raises(JournalError, match="disk I/O error"):
-        await BulkIssue(world.client, journal=journal, concurrency=2).run(ROWS[:4], job=JOB)
+        await job.run(ROWS[:4], job=JOB)
     assert len(world.wire.orders) == 3
     assert (await world.run(ROWS[:4])).ok
     world.assert_exact(ROWS[:4])

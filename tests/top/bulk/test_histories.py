@@ -13,7 +13,7 @@ import anyio
 from hypothesis import given, settings, strategies as st
 
 from fincard_async.bulk import Report, RowState
-from fincard_async.bulk.plan import DRAINED_AFTER_MS
+from fincard_async.bulk.windows import Windows
 from fincard_async.errors import JournalError
 
 from .kit import Connector, Fate, World, rows_of, world_in
@@ -64,7 +64,7 @@ async def _history(
         world.wire.fate = lambda number, attempt: "answer"
         await world.wire.deliver_late()
         await world.run(ROWS)
-        world.clock.advance(DRAINED_AFTER_MS / 1000)
+        world.clock.advance(Windows().drained)
         await _assert_agreement(world, await world.run(ROWS))
 
 
@@ -85,7 +85,7 @@ async def _after(world: World, what: str) -> None:
     if what == "lose the journal":
         world.path.unlink()
     if what == "wait long":
-        world.clock.advance(DRAINED_AFTER_MS / 1000)
+        world.clock.advance(Windows().drained)
 
 
 async def _doubled(world: World) -> bool:
@@ -97,7 +97,7 @@ async def _assert_agreement(world: World, report: Report) -> None:
     assert report.complete
     issued = [result for result in report.results if result.state is RowState.ISSUED]
     assert world.ledger.cards == len(issued)
-    assert world.ledger.created_amount == sum((r.amount for r in issued), Decimal(0))
+    assert world.ledger.created_amount == sum((r.amount or 0 for r in issued), Decimal(0))
     assert {order.card_no for order in await world.orders()} == {
         result.card_no for result in issued
     }

@@ -10,25 +10,26 @@ import sys
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
+from msgspec.structs import replace
 
 from fincard_async.bulk import SqliteJournal
-from fincard_async.bulk.checks import plan_rows
-from fincard_async.bulk.plan import Entry, Event, RowState, advance
-from fincard_async.bulk.store import APPLICATION_ID, Header
+from fincard_async.bulk.entry import Entry, Header, RowState
+from fincard_async.bulk.migrations import APPLICATION_ID
+from fincard_async.bulk.plan import Event, advance
 from fincard_async.errors import JournalError, JournalLocked
 
-from .kit import HEADER, JOB, Connector, rows_of
+from .kit import HEADER, Connector, ListPlan, planned, rows_of
 
 pytestmark = pytest.mark.anyio
 
-PLAN = plan_rows(rows_of(5), JOB)
+PLAN = planned(rows_of(5))
 ALL: tuple[RowState, ...] = ()
 
 
@@ -44,7 +45,7 @@ async def opened(
 ) -> AsyncGenerator[SqliteJournal]:
     """A journal that is open."""
     journal = SqliteJournal(path, **settings)
-    await journal.open(header, plan)
+    await journal.open(header, ListPlan(plan))
     try:
         yield journal
     finally:
@@ -129,9 +130,9 @@ async def test_a_journal_that_cannot_be_durable_is_refused() -> None:
     journal = SqliteJournal("unused.journal", connect=connect)
     try:
         with pytest.raises(JournalError, match="cannot be made durable; put it on a local disk"):
-            await journal.open(HEADER, PLAN)
+            await journal.open(HEADER, ListPlan(PLAN))
     finally:
-        journal.path.unlink()
+        assert not journal.path.exists()
 
 
 async def test_commit_returns_after_the_commit(path: Path) -> None:
@@ -149,7 +150,7 @@ async def test_commit_returns_after_the_commit(path: Path) -> None:
 async def test_what_waits_shares_a_commit(path: Path) -> None:
     """Rows that wait at the same time are committed together, and each waiter hears of it."""
     connect = Connector()
-    plan = plan_rows(rows_of(200), JOB)
+    plan = await to_thread.run_sync(planned, rows_of(200))
     async with opened(path, plan=plan, connect=connect) as journal:
         before = connect.db.statements.count("COMMIT")
         async with anyio.create_task_group() as group:
@@ -173,7 +174,7 @@ async def test_later_changes_win(path: Path) -> None:
         (replace(HEADER, job="other"), "belongs to another job; use another journal file"),
         (replace(HEADER, server="https://x"), "belongs to another server; point the client"),
         (replace(HEADER, tenant="other"), "belongs to another tenant; use that tenant"),
-        (replace(HEADER, input="other"), "belongs to other rows; use the same rows as before"),
+        (replace(HEADER, kind="deposit"), "belongs to another operation; use another journal file"),
     ],
 )
 async def test_a_journal_of_something_else_is_refused(
@@ -193,11 +194,12 @@ async def test_a_journal_of_something_else_is_refused(
 async def test_two_in_one_process(path: Path) -> None:
     """A second journal object on the same file is refused, and so is a second opening of one."""
     async with opened(path) as journal:
-        with pytest.raises(JournalLocked, match=r"cards\.journal is held by another run"):
+        words = r"cards\.journal is held by another run of this process"
+        with pytest.raises(JournalLocked, match=words):
             async with opened(path):
                 pass
         with pytest.raises(JournalError, match="in use by another run of this process"):
-            await journal.open(HEADER, PLAN)
+            await journal.open(HEADER, ListPlan(PLAN))
         assert await journal.counts() == {RowState.PLANNED: 5}
     async with opened(path):
         pass
@@ -208,6 +210,7 @@ import sys, anyio
 from pathlib import Path
 from fincard_async.bulk import SqliteJournal
 from fincard_async.errors import JournalLocked
+from tests.top.bulk.kit import ListPlan
 from tests.top.bulk.test_journal import HEADER, PLAN
 
 async def main():
@@ -215,7 +218,7 @@ async def main():
     print("ready", flush=True)
     sys.stdin.readline()
     try:
-        await journal.open(HEADER, PLAN)
+        await journal.open(HEADER, ListPlan(PLAN))
     except JournalLocked as error:
         assert sys.argv[1] in str(error)
         print("locked", flush=True)
@@ -302,9 +305,9 @@ def change(path: Path, *statements: str) -> None:
 @pytest.mark.parametrize(
     "statement, words",
     [
-        ("PRAGMA user_version=2", "has format 2, and this version of the package reads 1"),
+        ("PRAGMA user_version=3", "has format 3, and this version of the package reads up to 2"),
         ("DELETE FROM rows WHERE seq = 2", "the file is damaged"),
-        ("DELETE FROM header", "belongs to another job"),
+        ("DELETE FROM header", "the file is damaged"),
     ],
 )
 async def test_a_journal_that_was_changed(path: Path, statement: str, words: str) -> None:
@@ -330,7 +333,7 @@ async def test_values_that_mean_nothing(path: Path, statement: str) -> None:
 
 async def test_a_damaged_page(path: Path) -> None:
     """A file with zeros in the middle is refused when it is opened."""
-    plan = plan_rows(rows_of(500), JOB)
+    plan = await to_thread.run_sync(planned, rows_of(500))
     async with opened(path, plan=plan):
         pass
     damaged = content(path)
@@ -371,7 +374,7 @@ async def test_a_plan_is_there_as_a_whole_or_not_at_all(path: Path) -> None:
 
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """A place where no file can be made is named."""
-    with pytest.raises(JournalError, match=r"missing/cards\.journal: cannot be made: No such file"):
+    with pytest.raises(JournalError, match=r"cards\.journal\.lock cannot be made: No such file"):
         async with opened(tmp_path / "missing" / "cards.journal"):
             pass
 
@@ -442,10 +445,10 @@ def test_the_event_loop_goes_away(path: Path) -> None:
     gate = threading.Event()
 
     class Slow(sqlite3.Connection):
-        def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
-            if sql.startswith("UPDATE"):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            if sql.startswith("UPDATE rows"):
                 gate.wait(10)
-            return super().executemany(sql, parameters)
+            return super().execute(sql, *args)
 
     def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
         return sqlite3.connect(*args, factory=Slow, **settings)
@@ -453,7 +456,7 @@ def test_the_event_loop_goes_away(path: Path) -> None:
     journal = SqliteJournal(path, connect=connect)
 
     async def abandon() -> None:
-        await journal.open(HEADER, PLAN)
+        await journal.open(HEADER, ListPlan(PLAN))
         with anyio.CancelScope() as scope:
             scope.cancel()
             await journal.commit([intent(PLAN[0])])
