@@ -17,6 +17,7 @@ rows) <- ``issuer`` (a job); ``formats``, ``rows``, ``records``, ``checks``, ``g
 ``planning`` lead from the input to the journal.
 """
 
+from .audit import Audit, Difference, Found, audit
 from .breaker import BreakerLimits
 from .checks import check_rows
 from .decisions import Decision, resolve
@@ -37,13 +38,16 @@ from .stopping import Stop
 from .windows import Windows
 
 __all__ = [
+    "Audit",
     "BreakerLimits",
     "BulkIssue",
     "BulkOperation",
     "Decision",
+    "Difference",
     "EngineSettings",
     "Entry",
     "Estimate",
+    "Found",
     "GuardTripped",
     "Header",
     "InputError",
@@ -65,6 +69,7 @@ __all__ = [
     "Stop",
     "Timings",
     "Windows",
+    "audit",
     "check_rows",
     "issue_rows",
     "read_results",

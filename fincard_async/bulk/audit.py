@@ -18,7 +18,6 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -192,14 +191,10 @@ class _Comparison:
         operations = queries.operations(
             type=OperationType(kind), start_time=start, end_time=end, page_size=PAGE
         )
-        async with aclosing(operations.pages()) as pages:
-            await copy_pages(self._books, pages, of_operation)
+        await copy_pages(self._books, operations.pages(), of_operation)
         if kind == _OF_CARDS:
             purchases = queries.purchases(start_time=start, end_time=end, page_size=PAGE)
-            async with aclosing(purchases.pages()) as pages_of_cards:
-                await copy_pages(
-                    self._books, pages_of_cards, lambda record: of_purchase(record, kind)
-                )
+            await copy_pages(self._books, purchases.pages(), lambda row: of_purchase(row, kind))
 
     async def _compare(self, header: Header, journal: Journal) -> None:
         kind, after = _kind_of(header), -1
@@ -344,18 +339,17 @@ def _kind_of(header: Header) -> str:
 
 async def _window(journals: Iterable[Journal]) -> tuple[int | None, int | None]:
     """From the first send of all journals to the last, with a margin on both sides."""
-    starts: list[int] = []
-    ends: list[int] = []
+    span: list[int] = []
     for journal in journals:
         after = -1
         while entries := await journal.read((), after=after, limit=_BATCH):
             after = entries[-1].seq
-            times = [
-                time
-                for entry in entries
-                for time in (entry.first_sent_at, entry.last_sent_at, entry.ended_at)
-                if time is not None
-            ]
-            starts, ends = [*starts, *times], [*ends, *times]
-            starts, ends = starts and [min(starts)], ends and [max(ends)]
-    return (starts[0] - BEFORE_MS, ends[0] + AFTER_MS) if starts else (None, None)
+            span += [time for entry in entries for time in _times(entry)]
+            span = [min(span), max(span)] if span else []
+    return (span[0] - BEFORE_MS, span[1] + AFTER_MS) if span else (None, None)
+
+
+def _times(entry: Entry) -> Iterator[int]:
+    for time in (entry.first_sent_at, entry.last_sent_at, entry.ended_at):
+        if time is not None:
+            yield time

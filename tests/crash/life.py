@@ -9,7 +9,7 @@ import traceback
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
 
 import anyio
 
@@ -17,14 +17,22 @@ from fincard_async import FincardClient
 from fincard_async._generated.operations import cards, transactions
 from fincard_async._sansio import order_no
 from fincard_async._transports.session import SessionTransport
-from fincard_async.bulk import BulkIssue, IssueRow, Report, SqliteJournal
+from fincard_async.bulk import (
+    BulkIssue,
+    IssueRow,
+    Report,
+    ReportFile,
+    RowResult,
+    SqliteJournal,
+    read_results,
+)
 from fincard_async.errors import FincardError
 from fincard_async.sandbox import SandboxSettings
 from fincard_async.sandbox.catalog import PREPAID
 from fincard_async.testing import sandbox_login
 
 from .clock import FastClock
-from .points import DeadlyTransport, Strike, connector
+from .points import DeadlyJournal, DeadlyTransport, Strike, connector
 
 JOB: Final = "crash"
 _PATIENCE: Final = 600.0
@@ -38,7 +46,7 @@ class Life:
     base_url: str
     folder: Path
     rows: tuple[IssueRow, ...]
-    dedupe: str
+    dedupe: Literal["error", "replay", "none"]
     skew: float
     point: str | None = None
     nth: int = 1
@@ -47,6 +55,16 @@ class Life:
     def results(self) -> Path:
         """Where the report goes that came to its end."""
         return self.folder / "results.json"
+
+    @property
+    def journal(self) -> Path:
+        """The journal of all processes."""
+        return self.folder / "crash.journal"
+
+    @property
+    def report(self) -> Path:
+        """The report that all processes write."""
+        return self.folder / "report.ndjson"
 
 
 def rows_of(count: int) -> tuple[IssueRow, ...]:
@@ -96,18 +114,34 @@ async def _run(life: Life) -> int:
         transport=wire,
         clock=clock,
     )
-    journal = SqliteJournal(life.folder / "crash.journal", connect=connector(strike))
-    job = BulkIssue(client, journal=DeadlyJournal(journal, strike), concurrency=4, clock=clock)
-    async with client:
-        try:
-            report = await job.run(life.rows, job=JOB)
-        except FincardError as error:
-            sys.stderr.write(f"a run ended with {type(error).__name__}: {error.message}\n")
-            return 1
+    journal = SqliteJournal(life.journal, connect=connector(strike))
+    with ReportFile(life.report, JOB) as results:
+
+        def ended(row: RowResult) -> None:
+            strike("before a report line")
+            results.write(row)
+            results.sync()
+            strike("after a report line")
+
+        job = BulkIssue(
+            client,
+            journal=DeadlyJournal(journal, strike),
+            concurrency=4,
+            on_result=ended,
+            dedupe=life.dedupe,
+            clock=clock,
+        )
+        async with client:
+            try:
+                report = await job.run(life.rows, job=JOB)
+            except FincardError as error:
+                sys.stderr.write(f"a run ended with {type(error).__name__}: {error.message}\n")
+                return 1
+        results.complete(read_results(life.journal))
     return _tell(life, report)
 
 
 def _tell(life: Life, report: Report) -> int:
-    states = {row.order_no: row.state.value for row in report.results}
+    states = {row.order_no: row.state.value for row in read_results(life.journal)}
     life.results.write_text(json.dumps(states), "utf-8")
     return 0 if report.complete else 1

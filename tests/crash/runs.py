@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
 from .bench import Bench, Books
 from .life import Life, begin, number_of, rows_of
 from .points import POINTS
 
-MODES: Final = ("error", "replay", "none")
+MODES: Final[tuple[Literal["error", "replay", "none"], ...]] = ("error", "replay", "none")
 """What the server does with a repeated order number."""
 _MOST_LIVES: Final = 25
 _LONGEST_LIFE: Final = 60.0
@@ -36,7 +36,7 @@ class Outcome:
 
     index: int
     seed: int
-    mode: str
+    mode: Literal["error", "replay", "none"]
     kills: Counter[str] = field(default_factory=Counter[str])
     """Real kills by point; ``at random`` for those from outside."""
     lives: int = 0
@@ -93,15 +93,19 @@ def _play(bench: Bench, folder: Path, outcome: Outcome, dice: Random) -> None:
             outcome.kills[point or "at random"] += 1
         elif code not in (0, 1):
             outcome.wrong.append(f"life {outcome.lives} ended with {code}")
+            break
         if _at_rest(life.results):
             break
         bench.advance(_BETWEEN)
     else:
         if code != 0:
             outcome.wrong.append(f"not at its end after {outcome.lives} lives")
-    results = folder / "results.json"
+    results, report = folder / "results.json", folder / "report.ndjson"
     states = json.loads(results.read_text("utf-8")) if results.exists() else {}
     judge(outcome, {number_of(row): row.amount for row in rows}, states, bench.books())
+    lines = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    if {line["order_no"]: line["state"] for line in lines} != states:
+        outcome.wrong.append("the report does not say what the journal says")
 
 
 def _at_rest(results: Path) -> bool:
