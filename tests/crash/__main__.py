@@ -7,6 +7,7 @@ Runs are spread over two lanes, each a process with a server of its own. A run i
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import pickle
 import sys
@@ -16,6 +17,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 
 from .bench import Bench
 from .runs import Outcome, run
+from .sabotage import BUGS
 from .table import Table
 
 
@@ -24,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     options = _options(argv)
     indices = range(options.runs) if options.only is None else [options.only]
     began = time.monotonic()
-    table = Table(_play(indices, options.seed, options.lanes))
+    table = Table(_play(indices, options))
     seconds = time.monotonic() - began
     for line in table.lines():
         print(line)
@@ -43,19 +45,21 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
     parser.add_argument("--lanes", type=int, default=2, metavar="N")
     parser.add_argument("--only", type=int, metavar="INDEX", help="repeat one run of a seed")
+    parser.add_argument("--bug", choices=BUGS, help="plant a bug, which must be found")
     return parser.parse_args(argv)
 
 
-def _play(indices: Sequence[int], seed: int, lanes: int) -> list[Outcome]:
+def _play(indices: Sequence[int], options: argparse.Namespace) -> list[Outcome]:
     """Play all runs; each lane is forked from this process, which has imported everything."""
     children: list[int] = []
     ends: list[Connection] = []
-    for lane in range(lanes):
+    gc.freeze()
+    for lane in range(options.lanes):
         ours, theirs = Pipe(duplex=False)
         pid = os.fork()
         if pid == 0:
             ours.close()
-            _lane(theirs, indices[lane::lanes], seed)
+            _lane(theirs, indices[lane :: options.lanes], options.seed, options.bug)
         theirs.close()
         children.append(pid)
         ends.append(ours)
@@ -65,11 +69,11 @@ def _play(indices: Sequence[int], seed: int, lanes: int) -> list[Outcome]:
     return sorted(outcomes, key=lambda outcome: outcome.index)
 
 
-def _lane(end: Connection, indices: Sequence[int], seed: int) -> None:
+def _lane(end: Connection, indices: Sequence[int], seed: int, bug: str | None) -> None:
     try:
         with Bench() as bench:
             for index in indices:
-                end.send_bytes(pickle.dumps(run(bench, index, seed)))
+                end.send_bytes(pickle.dumps(run(bench, index, seed, bug)))
     finally:
         sys.stderr.flush()
         os._exit(0)

@@ -18,11 +18,15 @@ from typing import Any, Final
 from fincard_async._generated.models.common import OperationType
 from fincard_async.sandbox import RandomFaults, Sandbox, SandboxSettings, fault
 from fincard_async.sandbox.app import serve
+from fincard_async.sandbox.catalog import PREPAID
 from fincard_async.sandbox.faults import FAULTS
 from fincard_async.testing import sandbox_client
 
 from .clock import FastClock
 
+OTHER: Final = "AN-EARLIER-ORDER-OF-THE-MERCHANT"
+"""Without any order on the server no query proves that one is absent (correctness 3.1, A3)."""
+KNOWN: Final = Decimal(77)
 LATE_MS: Final = 3_000
 RATES: Final = {
     "drop-before-commit": 0.08,
@@ -128,6 +132,8 @@ class _Server:
         settings = SandboxSettings(dedupe=dedupe, latency_ms=latency_ms, seed=seed)
         self._faults = RandomFaults(seed, RATES if faults else {}, only="mutations", table=_TABLE)
         self._sandbox = self.stack.enter_context(Sandbox(settings, clock=self._clock.wall))
+        async with sandbox_client(sandbox=self._sandbox) as client:
+            await client.cards.open(card_type_id=PREPAID, amount=KNOWN, merchant_order_no=OTHER)
         return await self.stack.enter_async_context(serve(self._sandbox, faults=self._faults))
 
     async def advance(self, *, seconds: float) -> None:
@@ -141,11 +147,13 @@ class _Server:
         orders: dict[str, list[str]] = {}
         async with sandbox_client(sandbox=self._sandbox) as client:
             async for record in client.transactions.operations(type=OperationType.CREATE):
+                if record.merchant_order_no == OTHER:
+                    continue
                 orders.setdefault(record.merchant_order_no or "", []).append(str(record.amount))
         return {
             "orders": orders,
-            "cards": ledger.cards,
-            "created": str(ledger.created_amount),
+            "cards": ledger.cards - 1,
+            "created": str(ledger.created_amount - KNOWN),
             "doubled": self._sandbox.controls.doubled(),
             "faults": self._faults.counts(),
         }

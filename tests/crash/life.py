@@ -15,6 +15,7 @@ import anyio
 
 from fincard_async import FincardClient
 from fincard_async._generated.operations import cards, transactions
+from fincard_async._runtime.ports import Transport
 from fincard_async._sansio import order_no
 from fincard_async._transports.session import SessionTransport
 from fincard_async.bulk import (
@@ -33,6 +34,7 @@ from fincard_async.testing import sandbox_login
 
 from .clock import FastClock
 from .points import DeadlyJournal, DeadlyTransport, Strike, connector
+from .sabotage import JOURNALS, WIRES
 
 JOB: Final = "crash"
 _PATIENCE: Final = 600.0
@@ -50,6 +52,7 @@ class Life:
     skew: float
     point: str | None = None
     nth: int = 1
+    bug: str | None = None
 
     @property
     def results(self) -> Path:
@@ -102,9 +105,10 @@ async def _run(life: Life) -> int:
     """0: every row is at rest; 1: it takes another run."""
     strike = Strike(life.point, life.nth)
     clock = FastClock(life.skew)
-    wire = DeadlyTransport(
-        SessionTransport(life.base_url), strike, cards.OPEN.path, transactions.OPERATIONS.path
-    )
+    wire: Transport = SessionTransport(life.base_url)
+    if (plant := WIRES.get(life.bug or "")) is not None:
+        wire = plant(wire, frozenset(map(number_of, life.rows)))
+    wire = DeadlyTransport(wire, strike, cards.OPEN.path, transactions.OPERATIONS.path)
     settings = SandboxSettings()
     client = FincardClient(
         base_url=life.base_url,
@@ -125,7 +129,7 @@ async def _run(life: Life) -> int:
 
         job = BulkIssue(
             client,
-            journal=DeadlyJournal(journal, strike),
+            journal=JOURNALS.get(life.bug or "", DeadlyJournal)(journal, strike),
             concurrency=4,
             on_result=ended,
             dedupe=life.dedupe,

@@ -39,6 +39,8 @@ WIRE: Final = (
     "before another call",
 )
 REPORT: Final = ("before a report line", "after a report line")
+ONCE: Final = frozenset(JOURNAL[:2] + JOURNAL[-4:])
+"""Places that a run passes once."""
 POINTS: Final = (*JOURNAL, *DISK, *WIRE, *REPORT)
 
 

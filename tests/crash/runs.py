@@ -18,11 +18,12 @@ from typing import Final, Literal
 
 from .bench import Bench, Books
 from .life import Life, begin, number_of, rows_of
-from .points import POINTS
+from .points import ONCE, POINTS
 
 MODES: Final[tuple[Literal["error", "replay", "none"], ...]] = ("error", "replay", "none")
 """What the server does with a repeated order number."""
 _MOST_LIVES: Final = 25
+_LIVES_WITH_A_BUG: Final = 5
 _LONGEST_LIFE: Final = 60.0
 _BETWEEN: Final = 1_100.0
 """Seconds of the fast clock between two runs of a job: longer than a request can be under way."""
@@ -54,19 +55,20 @@ class Outcome:
         return not (self.doubled or self.lost or self.wrong)
 
 
-def run(bench: Bench, index: int, seed: int) -> Outcome:
+def run(bench: Bench, index: int, seed: int, bug: str | None = None) -> Outcome:
     """Play one run; the same index and seed meet the same faults and labelled kills."""
     dice = Random(f"{seed}/{index}")
-    outcome = Outcome(index, seed, MODES[index % len(MODES)])
+    mode: Literal["error", "replay", "none"] = MODES[index % len(MODES)] if bug is None else "none"
+    outcome = Outcome(index, seed, mode)
     folder = Path(tempfile.mkdtemp(dir=_MEMORY if Path(_MEMORY).is_dir() else None))
     try:
-        _play(bench, folder, outcome, dice)
+        _play(bench, folder, outcome, dice, bug)
     finally:
         shutil.rmtree(folder)
     return outcome
 
 
-def _play(bench: Bench, folder: Path, outcome: Outcome, dice: Random) -> None:
+def _play(bench: Bench, folder: Path, outcome: Outcome, dice: Random, bug: str | None) -> None:
     rows = rows_of(dice.randint(6, 12))
     outcome.rows = len(rows)
     url = bench.start(
@@ -76,7 +78,8 @@ def _play(bench: Bench, folder: Path, outcome: Outcome, dice: Random) -> None:
     )
     plans = _plans(outcome.index, dice)
     code: int | None = None
-    while code != 0 and outcome.lives < _MOST_LIVES:
+    most = _MOST_LIVES if bug is None else _LIVES_WITH_A_BUG
+    while code != 0 and outcome.lives < most:
         point, nth, after = next(plans)
         life = Life(
             base_url=url,
@@ -86,6 +89,7 @@ def _play(bench: Bench, folder: Path, outcome: Outcome, dice: Random) -> None:
             skew=outcome.lives * _BETWEEN,
             point=point,
             nth=nth,
+            bug=bug,
         )
         code = _end_of(begin(life), after)
         outcome.lives += 1
@@ -118,13 +122,14 @@ def _at_rest(results: Path) -> bool:
 
 def _plans(index: int, dice: Random) -> Iterator[tuple[str | None, int, float | None]]:
     """Where each life is struck: the first at the next label, then by chance, at last nowhere."""
-    yield POINTS[index // len(MODES) % len(POINTS)], dice.randint(1, 4), None
+    point = POINTS[index // len(MODES) % len(POINTS)]
+    yield point, 1 if point in ONCE else dice.randint(1, 3), None
     for _ in range(3):
         match dice.randrange(4):
             case 0:
                 yield None, 1, dice.uniform(0.0, 0.15)
             case 1 | 2:
-                yield dice.choice(POINTS), dice.randint(1, 3), None
+                yield dice.choice(POINTS), 1, None
             case _:
                 yield None, 1, None
     while True:
