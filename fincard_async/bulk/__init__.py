@@ -27,6 +27,7 @@ from .faults import InputError, InputFault
 from .guards import Estimate, GuardTripped
 from .issuer import BulkIssue, BulkOperation
 from .journal import SqliteJournal
+from .operation_rows import operation_rows
 from .planning import RowPlan
 from .ports import Journal, Plan
 from .records import OperationRow
@@ -72,6 +73,7 @@ __all__ = [
     "audit",
     "check_rows",
     "issue_rows",
+    "operation_rows",
     "read_results",
     "read_rows",
     "resolve",

@@ -36,6 +36,8 @@ class Columns:
     optional: tuple[str, ...] = ()
     codes: frozenset[str] = frozenset()
     """Columns of codes: digits, perhaps, but no numbers, because zeros in front count."""
+    nested: frozenset[str] = frozenset()
+    """Columns of lists and objects, as JSON text."""
 
     @property
     def names(self) -> tuple[str, ...]:

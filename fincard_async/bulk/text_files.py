@@ -121,6 +121,9 @@ def _json_record(line: str, columns: Columns) -> Values:
         raise _Fault("is not a JSON object")
     if unknown := [name for name in record if name not in columns.names]:
         raise _Fault(f"unknown key: {listed(unknown)}")
+    for name in columns.nested & record.keys():
+        if isinstance(record[name], dict | list):
+            record[name] = json.dumps(record[name])
     wrong = [name for name, value in record.items() if not isinstance(value, str | None)]
     if wrong:
         raise _Fault(f"{listed(wrong)} must be text or a number")
