@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-MAY_USE_LOOPBACK = {"transport", "sandbox_http", "top", "cli"}
+MAY_USE_LOOPBACK = {"transport", "sandbox_http", "top", "cli", "crash"}
 """Folders whose tests may connect to this machine. Nothing may ever connect to another one."""
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from fincard_async._generated.models.cards import CardType
@@ -71,7 +70,7 @@ async def plan_job(
     chunk_rows: int = CHUNK_ROWS,
     card_types: Iterable[CardType] | None = None,
     max_rows: int | None = None,
-    max_total: Mapping[str, Amount] | Decimal | str | None = None,
+    max_total: Mapping[str, Amount] | Amount | None = None,
 ) -> Planned:
     """Make every row of a job durable, or compare them with those that are; nothing is sent.
 

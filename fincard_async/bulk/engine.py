@@ -21,10 +21,9 @@ from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from fincard_async._runtime.ports import Clock, SystemClock
 from fincard_async.client import FincardClient
@@ -34,6 +33,7 @@ from .breaker import Breaker, BreakerLimits
 from .driver import Driver
 from .entry import UNSETTLED, Entry, Header, RowState, differs
 from .kinds import operation_of
+from .line import Line
 from .planning import Secrets
 from .polling import Poller
 from .ports import Journal
@@ -42,17 +42,13 @@ from .stopping import Stop
 from .windows import Dedupe, Policy, Windows
 
 READ_AT_ONCE: Final = 1000
-INTENTS_AHEAD: Final = 2
-"""Intents that are made durable together, for each row under way: so many more look-ups after a
-crash, and so many fewer waits for the disk."""
 MOST_AHEAD: Final = 256
-"""The same bound where rows are so fast that they would wait for the disk."""
+"""Most intents that are made durable together. It begins with one for each row under way, and grows
+while rows are so fast that they wait for the disk. After a crash, the intents of two groups that
+were not sent cost a look-up each."""
 TURN_PAUSE: Final = 0.5
 """Seconds between looks for rows whose turn has come, while earlier ones of their cards go on."""
 NO_SECRETS: Final[Secrets] = MappingProxyType({})
-
-_Work: TypeAlias = tuple[Entry, bool]
-"""A row, and whether its next attempt is durable already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +273,7 @@ class _Crew:
         self._run = run
         self._tally = tally
         self._concurrency = run.settings.concurrency
-        self._ahead = min(MOST_AHEAD, INTENTS_AHEAD * self._concurrency)
+        self._ahead = min(MOST_AHEAD, self._concurrency)
         self._fed = 0
         self.failure: Exception | None = None
 
@@ -305,31 +301,32 @@ class _Crew:
 
     async def send(self, states: Collection[RowState]) -> None:
         """Drive every row in one of these states, a bounded number at once."""
-        out, rows = anyio.create_memory_object_stream[_Work](self._concurrency)
-        async with anyio.create_task_group() as group, rows:
-            for _ in range(self._concurrency):
-                group.start_soon(self._work, rows.clone())
-            group.start_soon(self._feed, out, states)
-
-    async def _feed(self, out: MemoryObjectSendStream[_Work], states: Collection[RowState]) -> None:
-        """Hand out rows in order; planned ones in groups whose intents share a commit."""
+        line = Line[Entry](self._concurrency)
         planned = RowState.PLANNED in states
-        async with out:
-            with self.ending_the_run():
-                rows = self._run.rows_in(states, in_turn=planned)
-                while not self._run.stop.asked and (entries := await rows.take(self._ahead)):
-                    self._fed += len(entries)
-                    ready = await self._driver.intend(entries) if planned else entries
-                    if planned and not out.statistics().current_buffer_used:
-                        self._ahead = min(MOST_AHEAD, 2 * self._ahead)
-                    for entry in ready:
-                        await out.send((entry, planned))
+        async with anyio.create_task_group() as group:
+            for _ in range(self._concurrency):
+                group.start_soon(self._work, line, planned)
+            group.start_soon(self._feed, line, states)
 
-    async def _work(self, rows: MemoryObjectReceiveStream[_Work]) -> None:
-        async with rows:
-            async for entry, intended in rows:
-                with self.ending_the_run():
-                    await self._driver.drive(entry, intended=intended)
+    async def _feed(self, line: Line[Entry], states: Collection[RowState]) -> None:
+        """Line rows up, in order; those of planned rows in groups that share a commit.
+
+        One group is made durable while another is under way, so that nobody waits for the disk.
+        """
+        planned = RowState.PLANNED in states
+        with self.ending_the_run():
+            rows = self._run.rows_in(states, in_turn=planned)
+            while not self._run.stop.asked and (entries := await rows.take(self._ahead)):
+                self._fed += len(entries)
+                ready = await self._driver.intend(entries) if planned else entries
+                if await line.put(ready):
+                    self._ahead = min(MOST_AHEAD, 2 * self._ahead)
+        line.close()
+
+    async def _work(self, line: Line[Entry], intended: bool) -> None:
+        while (entry := await line.take()) is not None:
+            with self.ending_the_run():
+                await self._driver.drive(entry, intended=intended)
 
     async def follow(self, poller: Poller) -> None:
         """Follow accepted rows while others are being sent."""

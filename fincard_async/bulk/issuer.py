@@ -23,6 +23,7 @@ from .planning import CardTypes, RowPlan, Rows, batches_of
 from .ports import Journal
 from .report import Progress, Report, Results, RowResult
 from .results import reader_of
+from .rows import RowFile
 from .stopping import Stop
 from .windows import Dedupe, Windows
 
@@ -172,7 +173,7 @@ class BulkOperation:
         seen: dict[str, int] = {}
         async with batches_of(plan) as batches:
             async for batch in batches:
-                for entry in batch:
+                for entry in () if isinstance(rows, RowFile) else batch:
                     first = seen.setdefault(entry.order_no, entry.seq)
                     if first != entry.seq:
                         plan.repeated(entry, first)

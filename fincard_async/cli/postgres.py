@@ -56,22 +56,19 @@ def postgres_option(*, required: bool) -> Callable[[F], F]:
     )
 
 
-def shared_options(command: F) -> F:
-    """What `fincard issue` can be told about a job that machines share."""
-    for add in (
-        click.option("--no-queue", is_flag=True, help="With --postgres: plan only."),
-        click.option(
-            "--chunk-rows",
-            type=click.IntRange(1),
-            default=CHUNK_ROWS,
-            show_default=True,
-            metavar="N",
-            help="With --postgres: how many rows a worker takes at a time.",
-        ),
-        postgres_option(required=False),
-    ):
-        command = add(command)
-    return command
+SHARED_OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
+    postgres_option(required=False),
+    click.option(
+        "--chunk-rows",
+        type=click.IntRange(1),
+        default=CHUNK_ROWS,
+        show_default=True,
+        metavar="N",
+        help="With --postgres: how many rows a worker takes at a time.",
+    ),
+    click.option("--no-queue", is_flag=True, help="With --postgres: plan only."),
+)
+"""What a bulk command can be told about a job that machines share."""
 
 
 def was_given(name: str) -> bool:

@@ -13,6 +13,7 @@ from fincard_async.bulk import EngineSettings, RowState
 from fincard_async.bulk.chunks import ChunkReport
 from fincard_async.bulk.pgqueuer import ChunkName
 from fincard_async.bulk.postgres import JobState, Place, PostgresJobs, SharedRate
+from fincard_async.bulk.windows import Dedupe
 from fincard_async.bulk.worker import run_worker
 from fincard_async.errors import FincardError
 
@@ -38,6 +39,11 @@ from .settings import Setup, confirm, interrupts, on_loopback, pass_setup, run, 
     metavar="N",
     help="Most calls per second of all workers together; give the same to each.",
 )
+@click.option(
+    "--dedupe",
+    type=click.Choice(["error", "replay", "none"]),
+    help="What the server does with a repeated order number; none: send each row once.",
+)
 @click.option("--until-empty", is_flag=True, help="End when no chunk waits any more.")
 @yes_option
 @pass_setup
@@ -46,6 +52,7 @@ def worker(
     place: Place,
     concurrency: int,
     rate: float | None,
+    dedupe: Dedupe | None,
     until_empty: bool,
     yes: bool,
 ) -> None:
@@ -57,7 +64,8 @@ def worker(
     client = setup.client()
     if not on_loopback(client):
         confirm(setup, _facts(client, place, concurrency, rate), yes=yes)
-    code = run(_work, client, place, concurrency, rate, until_empty)
+    settings = EngineSettings(concurrency=concurrency, final_timeout=30.0, dedupe=dedupe)
+    code = run(_work, client, place, settings, rate, until_empty)
     raise click.exceptions.Exit(code)
 
 
@@ -73,7 +81,11 @@ def _facts(
 
 
 async def _work(
-    client: FincardClient, place: Place, concurrency: int, rate: float | None, until_empty: bool
+    client: FincardClient,
+    place: Place,
+    settings: EngineSettings,
+    rate: float | None,
+    until_empty: bool,
 ) -> int:
     stop = anyio.Event()
     shared = None
@@ -90,7 +102,7 @@ async def _work(
                     client,
                     place,
                     stop=stop,
-                    settings=EngineSettings(concurrency=concurrency, final_timeout=30.0),
+                    settings=settings,
                     rate=shared,
                     until_empty=until_empty,
                     told=_tell,
@@ -120,7 +132,7 @@ def _tell(name: ChunkName, outcome: ChunkReport | FincardError) -> None:
 
 def _result(report: ChunkReport) -> str:
     left = "" if report.at_rest else ", to be continued"
-    return f"{counted(report.counts)}{left}"
+    return f"{counted(report.counts, kind=report.rows.kind)}{left}"
 
 
 @click.command()

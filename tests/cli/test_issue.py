@@ -183,8 +183,10 @@ def test_elsewhere_it_is_asked_first(cli: Cli, rows: Callable[..., str]) -> None
     assert f"Issue 3 cards at {FAR}, tenant sandbox" in result.stderr
     assert "deposits  95.10 USD" in result.stderr
     assert cli.sandbox.controls.ledger().orders == 0
-    assert cli.run("issue", name, "--job", "t", input="y\n").exit_code == 0
-    again = cli.run("issue", name, "--job", "t", input="y\n")
+    assert not Path("t.journal").exists()
+    cli.sandbox.controls.set_latency(None)
+    assert cli.run("issue", name, "--job", "t", "--wait", "0", input="y\n").exit_code == 5
+    again = cli.run("issue", name, "--job", "t", "--wait", "0", input="y\n")
     assert "goes on where it stopped" in again.stderr
 
 
@@ -211,8 +213,8 @@ def test_a_row_that_contradicts_the_server(cli: Cli, rows: Callable[..., str]) -
     assert cli.run("issue", rows("a,111001,50,,,"), "--job", "t").exit_code == 0
     Path("t.journal").unlink()
     result = cli.run("issue", rows("a,111001,60,,,"), "--job", "t")
-    assert result.exit_code == 5
+    assert result.exit_code == 6
     assert "parked           1" in result.stdout
-    assert "a person must decide" in result.stdout
+    assert "a person must decide" in result.stderr
     assert "a: parked, order " in result.stdout
     assert cli.sandbox.controls.ledger().created_amount == Decimal(50)

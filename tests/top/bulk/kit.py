@@ -26,7 +26,7 @@ from fincard_async._generated.models.common import OperationType
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._sansio import order_no
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
-from fincard_async.bulk import BulkIssue, IssueRow, Report, RowState, SqliteJournal
+from fincard_async.bulk import BulkIssue, IssueRow, Report, RowResult, RowState, SqliteJournal
 from fincard_async.bulk.entry import Entry, Header
 from fincard_async.bulk.kinds import operation_of
 from fincard_async.bulk.planning import BATCH, RowPlan, Rows
@@ -114,6 +114,28 @@ def first(*fates: Fate) -> Callable[[str, int], Fate]:
         return fates[attempt] if attempt < len(fates) else "answer"
 
     return fate
+
+
+def result_of(row_id: str, **changes: Any) -> RowResult:
+    """The result of a row, issued unless told otherwise."""
+    settings: dict[str, Any] = {
+        "row_id": row_id,
+        "order_no": order_no.derive(namespace=JOB, operation="cards.open", row_key=row_id),
+        "state": RowState.ISSUED,
+        "card_no": f"FC{row_id}",
+        "currency": "USD",
+        "amount": Decimal("50.10"),
+        "fee": None,
+        "received_amount": None,
+        "received_currency": None,
+        "code": None,
+        "message": None,
+        "attempts": 1,
+        "reason": None,
+        "first_sent_at": None,
+        "ended_at": None,
+    }
+    return RowResult(**{**settings, **changes})
 
 
 class Wire:

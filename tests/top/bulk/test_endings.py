@@ -7,18 +7,21 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import pytest
 
+from fincard_async._generated.operations.cards import OPEN
 from fincard_async._sansio.secret import Secret
 from fincard_async.bulk import (
-    BulkIssue,
     IssueRow,
     Progress,
     Report,
     RowState,
     SqliteJournal,
+    Stop,
 )
+from fincard_async.bulk.driver import Driver
+from fincard_async.bulk.report import Tally
+from fincard_async.bulk.windows import Policy
 from fincard_async.errors import (
     JournalError,
     PermissionDenied,
@@ -31,12 +34,14 @@ from fincard_async.sandbox.catalog import PHYSICAL
 from fincard_async.testing import FakeClock, reply
 
 from .kit import (
+    HEADER,
     JOB,
     Connector,
     Fate,
     World,
     first,
     number_of,
+    plan_of,
     rows_of,
     states,
     world_in,
@@ -208,22 +213,29 @@ async def test_a_commit_that_fails(world: World, commits: int, fate: Fate) -> No
 async def test_a_failed_record_ends_the_sending(world: World) -> None:
     """Once a result could not be written, a row whose intent is durable is not sent either."""
     journal = SqliteJournal(world.path, connect=Connector(commits_left=1))
-
-    async def hold(_: str) -> None:
-        while len(world.wire.orders) > 1:
-            try:
-                journal.check()
-            except JournalError:
-                return
-            await anyio.lowlevel.checkpoint()
-
-    world.wire.hold = hold
-    job = BulkIssue(world.client, journal=journal, concurrency=2, clock=world.clock)
+    await journal.open(HEADER, plan_of(ROWS[:2]))
+    driver = Driver(
+        client=world.client,
+        operation=OPEN,
+        journal=journal,
+        secrets={},
+        policy=Policy(),
+        breaker=None,
+        on_result=None,
+        clock=world.clock,
+        tally=Tally(await journal.counts(), None, world.clock.monotonic),
+        stop=Stop(world.clock),
+    )
+    first, second = await driver.intend(await journal.read((), after=-1, limit=2))
+    await driver.drive(first, intended=True)
     with pytest.raises(JournalError, match="disk I/O error"):
-        await job.run(ROWS[:4], job=JOB)
-    assert len(world.wire.orders) == 3
-    assert (await world.run(ROWS[:4])).ok
-    world.assert_exact(ROWS[:4])
+        await journal.flush()
+    with pytest.raises(JournalError, match="disk I/O error"):
+        await driver.drive(second, intended=True)
+    await journal.close()
+    assert world.wire.orders == [number_of(ROWS[0])]
+    assert (await world.run(ROWS[:2])).ok
+    world.assert_exact(ROWS[:2])
 
 
 async def test_a_failed_commit_ends_the_sending(world: World) -> None:
