@@ -11,7 +11,6 @@ are not for its client.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -159,9 +158,6 @@ async def _serve(
         pause: float | None = heartbeat
         try:
             pause = await handle(name)
-        except asyncio.CancelledError:
-            # PgQueuer would strike a cancelled chunk from the queue; it must come back instead.
-            pause = 0.0
         except Exception as error:  # noqa: BLE001 - whatever it is, the chunk must come back
             logger.warning("chunk %s of a job: %s", name.chunk, type(error).__name__)
         if pause is not None:

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from fincard_async import FincardClient, RetryPolicy
-from fincard_async.bulk import GuardTripped, InputError, IssueRow, RowState
+from fincard_async.bulk import (
+    Decision,
+    GuardTripped,
+    InputError,
+    IssueRow,
+    Reason,
+    RowState,
+    resolve,
+)
 from fincard_async.bulk.chunks import ChunkReport, plan_job, run_chunk
 from fincard_async.bulk.postgres import PostgresJobs, PostgresJournal
 from fincard_async.errors import (
@@ -20,7 +28,7 @@ from fincard_async.errors import (
 )
 from tests.top.bulk.kit import World, number_of, rows_of, states, total, world_in
 
-from .kit import JOB
+from .kit import JOB, changed
 from .test_lease import expire
 
 pytest.importorskip("asyncpg")
@@ -178,6 +186,24 @@ async def test_planning_again(world: World, url: str) -> None:
     assert await planned(world, url) == 3
     with pytest.raises(JournalError, match="belongs to other rows"):
         await planned(world, url, rows_of(7, "60"))
+
+
+async def test_a_parked_row_is_decided(world: World, url: str) -> None:
+    """A decision is fed into the shared journal while nobody holds the rows, and only then."""
+    await planned(world, url)
+    journal = PostgresJournal(url, job=JOB, chunk=0)
+    await journal.attach()
+    (entry,) = await journal.read((), after=-1, limit=1)
+    parked = changed(entry, state=RowState.PARKED, reason=Reason.ABSENT, sends=1, ended_at=1)
+    await journal.commit([parked])
+    decision = Decision(row_id=entry.row_id, decision="failed", evidence="ticket 7")
+    with pytest.raises(JournalLocked):
+        await resolve(PostgresJournal(url, job=JOB), [decision])
+    await journal.close()
+    (decided,) = await resolve(PostgresJournal(url, job=JOB), [decision])
+    assert decided.state is RowState.FAILED
+    assert (await run(world, url, 0)).counts[RowState.FAILED] == 1
+    world.assert_exact(ROWS[1:3])
 
 
 async def test_what_cannot_be_undone(world: World, url: str) -> None:

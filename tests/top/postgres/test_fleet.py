@@ -39,9 +39,9 @@ WORKERS = 8
 KILLS = 4
 ROWS = [
     IssueRow(row_id=f"row-{n}", card_type_id=PREPAID, amount=Decimal("50.01") + n)
-    for n in range(160)
+    for n in range(120)
 ]
-CHUNK_ROWS = 10
+CHUNK_ROWS = 8
 SUM = sum((row.amount for row in ROWS), Decimal(0))
 SECONDS = 90.0
 FAULTS = {

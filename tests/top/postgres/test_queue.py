@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import subprocess
 import sys
@@ -70,6 +71,27 @@ async def test_stopping_lets_what_is_under_way_end(url: str) -> None:
     async with session(url) as other:
         waiting = await other.fetchval("SELECT count(*) FROM fincard.queue WHERE status = 'queued'")
     assert waiting == 20
+
+
+async def test_cancelled_at_work(url: str) -> None:
+    """A program that ends, cancelling all its tasks, does not strike a chunk from the queue."""
+    others = asyncio.all_tasks()
+    await enqueue(url, LINE, "job", [0])
+    at_work = anyio.Event()
+
+    async def handle(name: ChunkName) -> float | None:
+        at_work.set()
+        await anyio.sleep_forever()
+        return None
+
+    task = asyncio.create_task(work(url, LINE, handle, anyio.Event(), heartbeat=2))
+    await at_work.wait()
+    for each in asyncio.all_tasks() - others:
+        each.cancel()
+    with anyio.fail_after(20), pytest.raises(asyncio.CancelledError):
+        await task
+    async with session(url) as other:
+        assert await other.fetchval("SELECT count(*) FROM fincard.queue") == 1
 
 
 _DIES = """
