@@ -7,6 +7,7 @@ went wrong.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -124,24 +125,22 @@ class _Worker:
 
     async def _run(self, name: ChunkName) -> ChunkReport | FincardError:
         asked = Stop(SystemClock())
-        outcome: ChunkReport | FincardError
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._pass_on, asked)
-            try:
-                outcome = await run_chunk(
-                    self._client,
-                    self._place,
-                    job=name.job,
-                    chunk=name.chunk,
-                    settings=self._settings,
-                    rate=self._rate,
-                    lease=self._lease,
-                    stop=asked,
-                )
-            except FincardError as error:
-                outcome = error
-            group.cancel_scope.cancel()
-        return outcome
+        listening = asyncio.create_task(self._pass_on(asked))
+        try:
+            return await run_chunk(
+                self._client,
+                self._place,
+                job=name.job,
+                chunk=name.chunk,
+                settings=self._settings,
+                rate=self._rate,
+                lease=self._lease,
+                stop=asked,
+            )
+        except FincardError as error:
+            return error
+        finally:
+            listening.cancel()
 
     async def _pass_on(self, asked: Stop) -> None:
         await self._stop.wait()

@@ -179,23 +179,23 @@ def test_a_worker_that_is_asked_to_end(
     serve: Callable[..., Served], url: str, tmp_path: Path
 ) -> None:
     """SIGTERM lets rows in flight end and hands the rest back at once; nothing is left in doubt."""
-    server = serve("--latency-ms", "50")
+    server = serve("--latency-ms", "100")
     settings = {**server.settings, VARIABLE: url}
     path = tmp_path / "many.csv"
-    lines = [f"row-{n},111001,50\n" for n in range(400)]
+    lines = [f"row-{n},111001,50\n" for n in range(120)]
     path.write_text("row_id,card_type_id,amount\n" + "".join(lines))
-    how = ["issue", str(path), "--job", "many", "--postgres", "env", "--chunk-rows", "200"]
+    how = ["issue", str(path), "--job", "many", "--postgres", "env", "--chunk-rows", "60"]
     assert finish(how, cwd=tmp_path, settings=settings).returncode == 0
     first = start(
         ["worker", "--postgres", "env", "--concurrency", "4"], cwd=tmp_path, settings=settings
     )
-    wait_until(lambda: server.control("ledger")["orders"] >= 20, 60)
+    wait_until(lambda: server.control("ledger")["orders"] >= 10, 60)
     first.send_signal(signal.SIGTERM)
     _, said = first.communicate(timeout=60)
     assert first.returncode == 0, said
     assert "stopping: waiting for the rows in flight" in said
     ledger = server.control("ledger")
-    assert 20 <= ledger["orders"] < 400
+    assert 10 <= ledger["orders"] < 120
     assert finish([*WORK], cwd=tmp_path, settings=settings).returncode == 0
-    assert server.control("ledger")["cards"] == 400
-    assert server.control("ledger")["orders"] == 400
+    assert server.control("ledger")["cards"] == 120
+    assert server.control("ledger")["orders"] == 120

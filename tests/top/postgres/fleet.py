@@ -13,9 +13,9 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any, Protocol
 
 import anyio
 
@@ -37,6 +37,13 @@ HEARTBEAT = 1.0
 SECONDS = 60.0
 QUICK = Windows(arrives=1.5, lags=0.3)
 """A server whose faults are over in a second, so that "proven absent" comes within the test."""
+
+
+class Pipe(Protocol):
+    """One end of a pipe between processes."""
+
+    def send(self, obj: Any, /) -> None: ...
+    def recv(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ def sandbox(dedupe: Dedupe, seed: int, rates: Mapping[str, float]) -> Generator[
 class SandboxServer:
     """The other end of the pipe to a sandbox."""
 
-    def __init__(self, pipe: Connection, base_url: str) -> None:
+    def __init__(self, pipe: Pipe, base_url: str) -> None:
         self._pipe = pipe
         self.base_url = base_url
 
@@ -98,13 +105,13 @@ class SandboxServer:
         return books
 
 
-def _serve(pipe: Connection, dedupe: Dedupe, seed: int, rates: Mapping[str, float]) -> None:
+def _serve(pipe: Pipe, dedupe: Dedupe, seed: int, rates: Mapping[str, float]) -> None:
     logging.disable()
     anyio.run(_serve_until_killed, pipe, dedupe, seed, rates)
 
 
 async def _serve_until_killed(
-    pipe: Connection, dedupe: Dedupe, seed: int, rates: Mapping[str, float]
+    pipe: Pipe, dedupe: Dedupe, seed: int, rates: Mapping[str, float]
 ) -> None:
     with Sandbox(replace(SETTINGS, dedupe=dedupe)) as box:
         faults = RandomFaults(seed, rates, "mutations")

@@ -48,7 +48,7 @@ class Server:
         self._account = _account()
         self._programs = _runnable(_found(), folder / "programs", self._account)
         self._data = folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._databases = 0
 
     def create(self) -> None:

@@ -27,7 +27,7 @@ ROWS = 7
 def block_with(*words: str) -> str:
     """The one block that has these words."""
     (found,) = (block for block in BLOCKS if all(word in block for word in words))
-    return found
+    return str(found)
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
