@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import pytest
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
 pytest.importorskip("pgqueuer")
 
+from fincard_async.bulk import IssueRow, RowState
+from fincard_async.bulk.chunks import plan_job
+from fincard_async.bulk.pgqueuer import Line, enqueue
+from fincard_async.bulk.postgres import PostgresJobs
+from fincard_async.bulk.worker import run_worker
+from tests.top.postgres.fleet import client_of, sandbox, settings_of
 from tests.top.postgres.server import Server, installed, running
 from tests.top.postgres.waiting import wait_until
 
 from .kit import FAR, Cli
-from .processes import Served, finish, start
+from .processes import start
 
 pytestmark = pytest.mark.slow
 
@@ -175,27 +183,40 @@ def test_no_database_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch, file: P
     assert "one journal" in both.stderr
 
 
-def test_a_worker_that_is_asked_to_end(
-    serve: Callable[..., Served], url: str, tmp_path: Path
-) -> None:
+def test_a_worker_that_is_asked_to_end(url: str, tmp_path: Path) -> None:
     """SIGTERM lets rows in flight end and hands the rest back at once; nothing is left in doubt."""
-    server = serve("--latency-ms", "100")
-    settings = {**server.settings, VARIABLE: url}
-    path = tmp_path / "many.csv"
-    lines = [f"row-{n},111001,50\n" for n in range(120)]
-    path.write_text("row_id,card_type_id,amount\n" + "".join(lines))
-    how = ["issue", str(path), "--job", "many", "--postgres", "env", "--chunk-rows", "60"]
-    assert finish(how, cwd=tmp_path, settings=settings).returncode == 0
-    first = start(
-        ["worker", "--postgres", "env", "--concurrency", "4"], cwd=tmp_path, settings=settings
-    )
-    wait_until(lambda: server.control("ledger")["orders"] >= 10, 60)
-    first.send_signal(signal.SIGTERM)
-    _, said = first.communicate(timeout=60)
-    assert first.returncode == 0, said
-    assert "stopping: waiting for the rows in flight" in said
-    ledger = server.control("ledger")
-    assert 10 <= ledger["orders"] < 120
-    assert finish([*WORK], cwd=tmp_path, settings=settings).returncode == 0
-    assert server.control("ledger")["cards"] == 120
-    assert server.control("ledger")["orders"] == 120
+    rows = [IssueRow(row_id=f"row-{n}", card_type_id=111001, amount=Decimal(50)) for n in range(99)]
+
+    async def plan(base_url: str) -> None:
+        async with client_of(base_url) as client:
+            planned = await plan_job(client, url, rows, job="many", chunk_rows=50)
+            line = Line(client.origin, client.tenant_id)
+        await enqueue(url, line, "many", range(planned.chunks))
+
+    async def in_doubt() -> int:
+        async with PostgresJobs(url) as jobs:
+            planned = await jobs.find("many")
+            sent = [RowState.INTENT, RowState.UNKNOWN]
+            return sum([row.open async for rows in jobs.entries(planned, sent) for row in rows])
+
+    async def rest(base_url: str) -> None:
+        async with client_of(base_url) as client:
+            await run_worker(client, url, stop=anyio.Event(), until_empty=True)
+
+    with sandbox("error", 1, {}) as server:
+        anyio.run(plan, server.base_url)
+        first = start(
+            ["worker", "--postgres", "env", "--concurrency", "4"],
+            cwd=tmp_path,
+            settings={**settings_of(server.base_url), VARIABLE: url},
+        )
+        wait_until(lambda: server.orders() >= 10, 60)
+        first.send_signal(signal.SIGTERM)
+        _, said = first.communicate(timeout=60)
+        assert first.returncode == 0, said
+        assert "stopping: waiting for the rows in flight" in said
+        assert 10 <= server.orders() < 99
+        assert anyio.run(in_doubt) == 0
+        anyio.run(rest, server.base_url)
+        books = server.books()
+    assert (books.cards, books.orders) == (99, 99)

@@ -61,6 +61,19 @@ class Books:
         return {record.merchant_order_no for record in self.records}
 
 
+def settings_of(base_url: str) -> dict[str, str]:
+    """What ``FincardClient.from_env`` reads, for the sandbox."""
+    named = {
+        "BASE_URL": base_url,
+        "TENANT_ID": SETTINGS.tenant_id,
+        "ORGANIZATION_ID": SETTINGS.organization_id,
+        "USER_ID": SETTINGS.user_id,
+        "USERNAME": SETTINGS.username,
+        "PASSWORD": SETTINGS.password,
+    }
+    return {f"FINCARD_{name}": value for name, value in named.items()}
+
+
 def client_of(base_url: str, dedupe: Dedupe = "error") -> FincardClient:
     """A client of the sandbox, with a short breath."""
     return FincardClient(

@@ -49,7 +49,7 @@ class Server:
         self._programs = _runnable(_found(), folder / "programs", self._account)
         self._data = folder / "data"
         self._process: subprocess.Popen[Any] | None = None
-        self._databases = 0
+        self._made = False
 
     def create(self) -> None:
         """Make the data folder."""
@@ -102,14 +102,25 @@ class Server:
         return f"postgresql://postgres@/{database}?host={self._data}"
 
     def database(self) -> str:
-        """Make an empty database; its URL."""
-        self._databases += 1
-        name = f"test_{os.getpid()}_{self._databases}"
-        made = self._run(
-            "psql", "-h", str(self._data), "-U", "postgres", "-c", f"CREATE DATABASE {name}"
+        """An empty database, whose URL is returned; the one before is emptied, which is quicker."""
+        name = "cards"
+        if not self._made:
+            self._sql("postgres", f"CREATE DATABASE {name}")
+            self._made = True
+            return self.url(name)
+        self._sql(
+            "postgres",
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            f" WHERE datname = '{name}'",
+            f"ALTER DATABASE {name} RESET ALL",
         )
-        assert made.returncode == 0, made.stderr.decode()
+        self._sql(name, "DROP SCHEMA IF EXISTS fincard CASCADE", "DROP FUNCTION IF EXISTS refuse")
         return self.url(name)
+
+    def _sql(self, database: str, *statements: str) -> None:
+        commands = [part for statement in statements for part in ("-c", statement)]
+        done = self._run("psql", "-q", "-h", str(self._data), "-U", "postgres", *commands, database)
+        assert done.returncode == 0, done.stderr.decode()
 
     def _ready(self) -> bool:
         assert self._process is not None

@@ -14,7 +14,7 @@ import pytest
 from fincard_async.bulk import issue_rows
 from fincard_async.bulk.chunks import plan_job
 
-from .fleet import SETTINGS, client_of, sandbox
+from .fleet import client_of, sandbox, settings_of
 
 pytest.importorskip("asyncpg")
 pytestmark = pytest.mark.slow
@@ -42,17 +42,9 @@ def test_plain_processes(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     lines = [f"row-{n},111001,50\n" for n in range(ROWS)]
     file.write_text("row_id,card_type_id,amount\n" + "".join(lines))
     with sandbox("error", 1, {}) as server:
-        named = {
-            "POSTGRES_URL": url,
-            "BASE_URL": server.base_url,
-            "TENANT_ID": SETTINGS.tenant_id,
-            "ORGANIZATION_ID": SETTINGS.organization_id,
-            "USER_ID": SETTINGS.user_id,
-            "USERNAME": SETTINGS.username,
-            "PASSWORD": SETTINGS.password,
-        }
-        for name, value in named.items():
-            monkeypatch.setenv(f"FINCARD_{name}", value)
+        monkeypatch.setenv("FINCARD_POSTGRES_URL", url)
+        for name, value in settings_of(server.base_url).items():
+            monkeypatch.setenv(name, value)
 
         async def plan() -> None:
             async with client_of(server.base_url) as client:
