@@ -147,7 +147,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_drop_all)
 
 
-def network_file_system(folder: Path, mounts: Path = MOUNTS) -> str | None:
+def network_file_system(folder: Path, mounts: Path) -> str | None:
     """The type of the network file system that a folder is on, or None; Linux only."""
     try:
         lines = mounts.read_text("utf-8", "replace").splitlines()
