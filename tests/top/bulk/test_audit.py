@@ -44,8 +44,16 @@ SUCCESS, FAIL, PROCESSING = (
 
 def entry(state: RowState = ISSUED, **changes: Any) -> Entry:
     """A row of a journal."""
-    settings = {"seq": 0, "row_id": "a", "order_no": "N1", "payload": "{}", "card_no": "FC1"}
-    return Entry(**{**settings, "amount": Decimal(50), "state": state, **changes})
+    settings: dict[str, Any] = {
+        "seq": 0,
+        "row_id": "a",
+        "order_no": "N1",
+        "payload": "{}",
+        "card_no": "FC1",
+        "amount": Decimal(50),
+        "state": state,
+    }
+    return Entry(**{**settings, **changes})
 
 
 def booked(status: OperationStatus = SUCCESS, **changes: Any) -> Booked:
