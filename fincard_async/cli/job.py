@@ -200,6 +200,8 @@ class _Screen:
 
 def word_of(state: RowState, kind: str) -> str:
     """What a person calls a state: an issued deposit is done."""
+    if state is RowState.INTENT:
+        return "unsent"  # what a run leaves in this state was proven not to be sent
     return "done" if state is RowState.ISSUED and kind != "open" else state.value
 
 
