@@ -16,7 +16,7 @@ from fincard_async.errors import UsageError, ValidationError
 
 from .breaker import BreakerLimits
 from .engine import EngineSettings, run_chunk
-from .entry import Header
+from .entry import Header, RowState
 from .guards import Estimate, GuardTripped, make_guards
 from .kinds import PERMANENT, BulkKind, operation_of
 from .planning import CardTypes, RowPlan, Rows, batches_of
@@ -73,8 +73,8 @@ class BulkOperation:
             against them before anything is sent, and the estimate knows prices.
         max_rows: Most rows; more end the run before anything is sent.
         max_total: Most money over all rows, as one amount or by currency.
-        funds: Asked before the start for what the merchant has, by currency. The schema has no call
-            for it, so without this funds are not checked.
+        funds: Asked before the first run for what the merchant has, by currency. The schema has no
+            call for it, so without this funds are not checked.
         confirm: Asked once before the first row of a run is sent; required for ``cancel``, which
             nothing can undo. It may be async.
         breaker: When to stop because rows go wrong; None for never.
@@ -222,7 +222,8 @@ class BulkOperation:
         if all(state.final for state in counts):
             return
         estimate = await self._estimate(plan, job)
-        if gaps := estimate.lacking():
+        untouched = set(counts) <= {RowState.PLANNED}  # else a part of the money has moved already
+        if untouched and (gaps := estimate.lacking()):
             missing = ", ".join(f"{amount} {currency}" for currency, amount in gaps.items())
             raise GuardTripped(f"the funds lack {missing} (funds)")
         if self._confirm is not None:

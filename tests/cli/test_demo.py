@@ -49,6 +49,7 @@ def test_the_whole_demo_in_a_pipe(tmp_path: Path) -> None:
     assert (tmp_path / "fincard-demo" / "cards.csv").read_bytes() == CARDS.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_small_demo_and_its_repetition(tmp_path: Path) -> None:
     """Sums by card type; a second run says that it had finished; --fresh starts anew."""
     first = demo("--rows", "9")

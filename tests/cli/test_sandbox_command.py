@@ -17,6 +17,8 @@ pytest.importorskip("rich")
 
 from .processes import ROOT, Served, command, environment, finish, pipe, served
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_it_prints_is_what_a_client_needs(server: Served, tmp_path: Path) -> None:
     """With the printed settings, and nothing else, another process can work."""

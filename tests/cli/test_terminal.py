@@ -25,6 +25,8 @@ import termios
 
 from .processes import Served, command, environment, finish
 
+pytestmark = pytest.mark.slow
+
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -63,6 +63,7 @@ def test_golden_type_checks(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_same_bytes_whatever_the_hash_seed(schema: Path, tmp_path: Path) -> None:
     """Two processes with different hash seeds write the same files."""
     made: list[dict[str, str]] = []

@@ -275,7 +275,7 @@ async def test_closing_is_told_by_the_login_too() -> None:
         await client.cards.freeze("C1")
 
 
-@pytest.mark.parametrize("count", [1_000, 10_000])
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("how", ["by the clock", "by the server"])
 async def test_an_expired_token_is_one_login(count: int, how: str) -> None:
     """However many calls are under way when the token ends, one of them logs in."""

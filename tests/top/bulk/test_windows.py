@@ -20,6 +20,7 @@ from fincard_async.bulk.windows import (
     may_send,
     remembered,
 )
+from fincard_async.errors import ValidationError
 from fincard_async.sandbox.catalog import PREPAID
 from fincard_async.testing import reply
 
@@ -118,6 +119,13 @@ def test_after_absence(dedupe: Any, allowed: bool, now: int, proven: bool, expec
     assert after_absence(entry(), now, policy, proven=proven) is expected
 
 
+@pytest.mark.parametrize("wrong", [{"arrives": 0}, {"remembers": 1800}, {"lags": -1}], ids=str)
+def test_windows_that_cannot_be(wrong: dict[str, float]) -> None:
+    """Times that leave no moment in which a row may be sent again are a mistake."""
+    with pytest.raises(ValidationError, match="windows must have"):
+        Windows(**wrong)
+
+
 # -- The same with an engine, a server and a clock -------------------------------------------------
 
 
@@ -196,24 +204,25 @@ async def test_no_proof_without_controls(tmp_path: Path, kind: str) -> None:
         if kind != "no order is known":
             await known_order(world)
         world.wire.fate = first("lost before" if kind == "no order is known" else "lost after")
-        looks: dict[str, int] = {}
+        mine = {number_of(row) for row in ROWS}
+        looks = dict.fromkeys(mine, 0)
 
         def answer(response: HttpResponse) -> HttpResponse:
-            body = world.wire.look_ups[-1]
-            number = str(body.get("merchantOrderNo", ""))
-            mine = number in {number_of(row) for row in ROWS}
-            if kind == "filter is ignored" and number:
-                return reply({"total": 0, "records": []})
-            if kind == "one look lies" and mine:
-                looks[number] = looks.get(number, 0) + 1
-                if looks[number] % 2 == 1 and looks[number] <= 7:
-                    return reply({"total": 0, "records": []})
-            return response
+            number = str(world.wire.look_ups[-1].get("merchantOrderNo", ""))
+            if number in mine:
+                looks[number] += 1
+            lies = {
+                "no order is known": False,
+                "filter is ignored": number != "",
+                "one look lies": number in mine and looks[number] == 1,
+            }
+            return reply({"total": 0, "records": []}) if lies[kind] else response
 
         settings: dict[str, Any] = {"dedupe": "none", "resend_after_drain": True}
-        world.wire.answer_look_up = answer
-        await world.run(ROWS, **settings)
+        world.wire.answer_look_up = lambda _: reply(status=400, msg="no")
+        assert states(await world.run(ROWS, **settings)) == {RowState.UNKNOWN: 3}
         world.clock.advance(WINDOWS.drained)
+        world.wire.answer_look_up = answer
         report = await world.run(ROWS, **settings)
         assert report.counts[RowState.PARKED] == 0
         assert [world.wire.attempts[number_of(row)] for row in ROWS] == [1, 1, 1]
