@@ -118,3 +118,15 @@ def test_lines_can_be_followed(tmp_path: Path) -> None:
         now = 1.0
         report.write(result_of("b"))
         assert len(lines(path)) == 2
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    """A second run is kept out while the first writes, so that no line is torn."""
+    path = tmp_path / "r.ndjson"
+    with ReportFile(path, "payroll") as report:
+        with pytest.raises(ValidationError, match="being written by another run"):
+            ReportFile(path, "payroll").__enter__()
+        report.write(result_of("a"))
+    assert len(lines(path)) == 1
+    with ReportFile(path, "payroll"):
+        """Now it is free."""
