@@ -199,7 +199,7 @@ def ledger_server(share: float) -> Iterator[str]:
 
 
 def ask(origin: str, name: str, argument: int = 0, timeout: float = 600.0) -> dict[str, Any]:
-    """A control call: ``state``; ``mark`` (forget the first call); ``wait`` a second for so many orders."""
+    """A control call: ``state``; ``mark``: forget the first call; ``wait``: a second for orders."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     url = f"{origin}{CONTROL.decode()}{name}/{argument}"
     with opener.open(url, timeout=timeout) as response:
