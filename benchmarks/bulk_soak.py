@@ -100,10 +100,8 @@ def _soak(options: argparse.Namespace, folder: Path) -> int:
             first = ask(origin, "state")["first_call"]
             if kill > 1 and first is not None:
                 resumes.append(first - started)
-            done = (
-                f"{ask(origin, 'state')['orders']:,} orders after {time.monotonic() - began:.0f} s"
-            )
-            print(f"process {kill} ended with {ended[-1].code}: {done}", file=sys.stderr)
+            orders, now = ask(origin, "state")["orders"], time.monotonic() - began
+            print(f"{now:.0f} s: process {kill} ended, {orders:,} orders", file=sys.stderr)
         found = ask(origin, "state")
     seconds = time.monotonic() - began
     kills = sum(end.code == -signal.SIGKILL for end in ended)
