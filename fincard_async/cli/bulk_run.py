@@ -87,6 +87,10 @@ def work_through(setup: Setup, kind: BulkKind, file: Path, options: BulkOptions)
         raise click.UsageError(
             f"{kind} is for good: --yes needs --max-rows with the number of cards that you mean"
         )
+    if kind != "open" and isinstance(options.total, Mapping):
+        raise click.UsageError(
+            "--max-total takes an amount without a currency here: the rows do not say theirs"
+        )
     how = order.how
     if options.dry_run:
         run(_dry_run, order, how)
