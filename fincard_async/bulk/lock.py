@@ -21,9 +21,6 @@ import msgspec
 
 from fincard_async.errors import JournalError, JournalLocked
 
-if sys.platform != "win32":
-    import fcntl
-
 NETWORK: Final = frozenset(
     {"afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 )
@@ -79,7 +76,7 @@ class Lock:
         while self._fd is None:
             fd = self._open()
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _flock(fd)
             except OSError:
                 owner = _read_owner(fd)
                 os.close(fd)
@@ -129,6 +126,14 @@ class Lock:
         if owner is not None and owner == this_process():
             who = "another run of this process"
         return JournalLocked(f"the journal {self._journal} is held by {who}; wait for its end")
+
+
+def _flock(fd: int) -> None:
+    """Lock an open file, or raise OSError at once."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read_owner(fd: int) -> Owner | None:

@@ -184,8 +184,9 @@ class RowPlan:
         """The card type of an order, checked; None where there is none or none is known."""
         if self._card_types is None or not hasattr(request, "card_type_id"):
             return None
-        card_type = self._card_types.get(request.card_type_id)
-        if faults := tuple(order_faults(cast(CardOrder, request), card_type)):
+        order = cast(CardOrder, request)
+        card_type = self._card_types.get(order.card_type_id)
+        if faults := tuple(order_faults(order, card_type)):
             raise ValidationError("; ".join(faults))
         return card_type
 

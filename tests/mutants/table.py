@@ -333,7 +333,7 @@ MUTANTS: Final = (
     Mutant(
         "bulk: no lock",
         "bulk/lock.py",
-        "                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "                _flock(fd)\n",
         "                pass\n",
         (LOCK,),
     ),

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,7 +98,7 @@ sys.stdin.readline()
 
 
 @contextmanager
-def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+def holder(path: Path) -> Generator[subprocess.Popen[str]]:
     """Another process that holds the journal."""
     process = subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(path)],
