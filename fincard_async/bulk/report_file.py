@@ -25,9 +25,6 @@ import msgspec
 
 from fincard_async.errors import ValidationError
 
-if sys.platform != "win32":
-    import fcntl
-
 from .duplicates import Marks
 from .entry import RowState
 from .report import RowResult
@@ -122,11 +119,14 @@ class ReportFile:
 
     def _lock(self) -> None:
         """Keep others out: taking away the torn line of a run that goes on would ruin its file."""
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ValidationError(f"{self.path} is being written by another run") from None
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValidationError(f"{self.path} is being written by another run") from None
 
     def _go_on(self) -> None:
         """Read what earlier runs wrote; a last line that was cut short is taken away."""
