@@ -94,12 +94,14 @@ def _soak(options: argparse.Namespace, folder: Path) -> int:
             started = time.monotonic()
             process = _start(origin, folder, options.concurrency)
             if kill <= options.kills:
-                ask(origin, "wait", rows * kill // (options.kills + 1))
+                _wait(origin, process, rows * kill // (options.kills + 1))
                 process.send_signal(signal.SIGKILL)
             ended.append(_end_of(process))
             first = ask(origin, "state")["first_call"]
             if kill > 1 and first is not None:
                 resumes.append(first - started)
+            orders, now = ask(origin, "state")["orders"], time.monotonic() - began
+            print(f"{now:.0f} s: process {kill} ended, {orders:,} orders", file=sys.stderr)
         found = ask(origin, "state")
     seconds = time.monotonic() - began
     kills = sum(end.code == -signal.SIGKILL for end in ended)
@@ -113,6 +115,13 @@ def _soak(options: argparse.Namespace, folder: Path) -> int:
     print(f"{seconds:.0f} s in all, {rows / seconds:,.0f} rows/s with every restart")
     good = exact and kills == options.kills and ended[-1].code == 0
     return 0 if good and peak < 200 * MIB and max(resumes) < 10 else 1
+
+
+def _wait(origin: str, process: subprocess.Popen[bytes], count: int) -> None:
+    """Return when the ledger has so many orders; the process must still be at work."""
+    while ask(origin, "wait", count)["orders"] < count:
+        if process.poll() is not None:
+            raise SystemExit(f"the job ended with {process.returncode} before it was killed")
 
 
 def _memory_of_nothing() -> int:

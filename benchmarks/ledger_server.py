@@ -104,11 +104,12 @@ class Ledger:
         }
 
     def wait(self, count: int, transport: asyncio.Transport) -> None:
-        """Answer once there are so many orders."""
+        """Answer once there are so many orders, or after a second."""
         self._waiting.append((count, transport))
+        asyncio.get_running_loop().call_later(1.0, self._wake, True)
 
-    def _wake(self) -> None:
-        if self._waiting and len(self._orders) >= self._waiting[0][0]:
+    def _wake(self, anyway: bool = False) -> None:
+        if self._waiting and (anyway or len(self._orders) >= self._waiting[0][0]):
             _, transport = self._waiting.pop()
             transport.write(_http(json.dumps(self.control("state", 0)).encode()))
 
@@ -198,7 +199,7 @@ def ledger_server(share: float) -> Iterator[str]:
 
 
 def ask(origin: str, name: str, argument: int = 0, timeout: float = 600.0) -> dict[str, Any]:
-    """A control call: ``state``; ``mark`` (forget the first call); ``wait`` for so many orders."""
+    """A control call: ``state``; ``mark``: forget the first call; ``wait``: a second for orders."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     url = f"{origin}{CONTROL.decode()}{name}/{argument}"
     with opener.open(url, timeout=timeout) as response:

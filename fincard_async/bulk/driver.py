@@ -180,6 +180,8 @@ class Driver:
         if after != before:
             self._journal.record(after)
             self._tally.moved(before.state, after.state)
+            if after.state.final:
+                self.client._settled(after.order_no)
             if after.ended_at is not None and self._on_result is not None:
                 self._on_result(to_result(after))
         if after.state is RowState.ACCEPTED:

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, get_args
 
 import anyio
 
@@ -80,6 +80,8 @@ class EngineSettings:
     def __post_init__(self) -> None:
         if self.concurrency < 1:
             raise ValidationError("concurrency must be at least 1")
+        if self.dedupe is not None and self.dedupe not in get_args(Dedupe):
+            raise ValidationError(f"dedupe must be one of {', '.join(get_args(Dedupe))}")
 
 
 async def run_chunk(
@@ -150,7 +152,8 @@ class _Run:
     ) -> Report:
         header, (first, last) = self.journal.header, self.rows
         _check_client(self.client, header)
-        self.stop.ask_after(self.settings.deadline)
+        if self.settings.deadline is not None:
+            self.stop.ask_after(self.settings.deadline)
         operation = operation_of(header.kind)
         counts = await self.journal.counts(after=first - 1, until=last)
         tally = Tally(counts, progress, self.clock.monotonic)

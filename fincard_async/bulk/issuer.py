@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from inspect import isawaitable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
 
 from fincard_async._generated.models.cards import CardType
@@ -16,14 +18,14 @@ from fincard_async.errors import UsageError, ValidationError
 
 from .breaker import BreakerLimits
 from .engine import EngineSettings, run_chunk
-from .entry import Header
+from .entry import Header, RowState
 from .guards import Estimate, GuardTripped, make_guards
+from .journal import SqliteJournal
 from .kinds import PERMANENT, BulkKind, operation_of
-from .planning import CardTypes, RowPlan, Rows, batches_of
+from .planning import CardTypes, RowPlan, Rows
 from .ports import Journal
 from .report import Progress, Report, Results, RowResult
 from .results import reader_of
-from .rows import RowFile
 from .stopping import Stop
 from .windows import Dedupe, Windows
 
@@ -73,8 +75,8 @@ class BulkOperation:
             against them before anything is sent, and the estimate knows prices.
         max_rows: Most rows; more end the run before anything is sent.
         max_total: Most money over all rows, as one amount or by currency.
-        funds: Asked before the start for what the merchant has, by currency. The schema has no call
-            for it, so without this funds are not checked.
+        funds: Asked before the first run for what the merchant has, by currency. The schema has no
+            call for it, so without this funds are not checked.
         confirm: Asked once before the first row of a run is sent; required for ``cancel``, which
             nothing can undo. It may be async.
         breaker: When to stop because rows go wrong; None for never.
@@ -161,8 +163,8 @@ class BulkOperation:
             self._stop = Stop(self._clock)
 
     async def dry_run(self, rows: Rows, *, job: str, source: str = "rows") -> Estimate:
-        """Read and check the rows and add up what they ask for; no journal is made, nothing is sent
-        but one query for the card types, if they were not given.
+        """Read and check the rows and add up what they ask for; no journal is left, and nothing is
+        sent but one query for the card types, if they were not given.
 
         Raises:
             InputError, GuardTripped: As ``run`` would.
@@ -170,14 +172,10 @@ class BulkOperation:
         if self._card_types is None:
             self._card_types = _by_id(await self._client.cards.list_types())
         plan = self._plan(rows, job, source)
-        seen: dict[str, int] = {}
-        async with batches_of(plan) as batches:
-            async for batch in batches:
-                for entry in () if isinstance(rows, RowFile) else batch:
-                    first = seen.setdefault(entry.order_no, entry.seq)
-                    if first != entry.seq:
-                        plan.repeated(entry, first)
-        plan.finish()
+        with TemporaryDirectory() as folder:  # a plan on disk: a million rows need little memory
+            journal = SqliteJournal(Path(folder) / "dry-run.journal")
+            await journal.open(self._header(job), plan)
+            await journal.close()
         return await self._estimate(plan, job)
 
     def stop(self) -> None:
@@ -194,11 +192,13 @@ class BulkOperation:
             guards=self._guards,
         )
 
-    async def _run(self, plan: RowPlan, job: str) -> Report:
-        header = Header(
+    def _header(self, job: str) -> Header:
+        return Header(
             job=job, kind=self._kind, server=self._client.origin, tenant=self._client.tenant_id
         )
-        await self._journal.open(header, plan)
+
+    async def _run(self, plan: RowPlan, job: str) -> Report:
+        await self._journal.open(self._header(job), plan)
         try:
             await self._ask_first(plan, job)
             report = await run_chunk(
@@ -222,7 +222,8 @@ class BulkOperation:
         if all(state.final for state in counts):
             return
         estimate = await self._estimate(plan, job)
-        if gaps := estimate.lacking():
+        untouched = set(counts) <= {RowState.PLANNED}  # else a part of the money has moved already
+        if untouched and (gaps := estimate.lacking()):
             missing = ", ".join(f"{amount} {currency}" for currency, amount in gaps.items())
             raise GuardTripped(f"the funds lack {missing} (funds)")
         if self._confirm is not None:

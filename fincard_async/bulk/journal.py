@@ -25,7 +25,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 from fincard_async.errors import JournalError
 
-from .entry import FIXED, Entry, Header, RowState, differs
+from .entry import Entry, Header, RowState, differs
 from .migrations import FROM_FORMAT_1, DigestOfFormat1
 from .planning import batches_of
 from .ports import Plan
@@ -37,6 +37,16 @@ _CLOSE_SECONDS: Final = 30.0
 _LINGER_SECONDS: Final = 0.25
 """How long a result may wait for company; a crash meanwhile costs a look-up (B3)."""
 _OTHER_ROWS: Final = "use the same rows as before, or another job with its own journal"
+
+_WHAT_DIFFERS: Final = {
+    "row_id": "row_id",
+    "generation": "generation",
+    "target": "card",
+    "amount": "amount",
+    "withheld": "set of secret fields",
+    "payload": "request",
+}
+"""By field of an entry, the first that differs is named."""
 
 
 @dataclass(slots=True, eq=False)
@@ -173,11 +183,10 @@ class SqliteJournal:
         """Name the first row of a batch that is not what it was."""
         stored = await self.read((), after=batch[0].seq - 1, limit=len(batch))
         for mine, planned in zip(stored, batch, strict=False):
-            names = [name for name in FIXED if getattr(mine, name) != getattr(planned, name)]
-            if names:
-                what = "another row" if "row_id" in names else f"another {', '.join(names)}"
-                where = f"row {planned.seq + 1} has {what} than before"
-                return self._error(f"belongs to other rows: {where}; {_OTHER_ROWS}")
+            for name, what in _WHAT_DIFFERS.items():
+                if getattr(mine, name) != getattr(planned, name):
+                    where = f"row {planned.seq + 1} has another {what} than before"
+                    return self._error(f"belongs to other rows: {where}; {_OTHER_ROWS}")
         return await self._other_count(batch[-1].seq + 1)
 
     async def _other_count(self, rows: int) -> JournalError:

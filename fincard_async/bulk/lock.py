@@ -21,9 +21,6 @@ import msgspec
 
 from fincard_async.errors import JournalError, JournalLocked
 
-if sys.platform != "win32":
-    import fcntl
-
 NETWORK: Final = frozenset(
     {"afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 )
@@ -79,7 +76,7 @@ class Lock:
         while self._fd is None:
             fd = self._open()
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _flock(fd)
             except OSError:
                 owner = _read_owner(fd)
                 os.close(fd)
@@ -131,6 +128,14 @@ class Lock:
         return JournalLocked(f"the journal {self._journal} is held by {who}; wait for its end")
 
 
+def _flock(fd: int) -> None:
+    """Lock an open file, or raise OSError at once."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _read_owner(fd: int) -> Owner | None:
     try:
         return msgspec.json.decode(os.pread(fd, 1000, 0), type=Owner)
@@ -147,7 +152,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_drop_all)
 
 
-def network_file_system(folder: Path, mounts: Path = MOUNTS) -> str | None:
+def network_file_system(folder: Path, mounts: Path) -> str | None:
     """The type of the network file system that a folder is on, or None; Linux only."""
     try:
         lines = mounts.read_text("utf-8", "replace").splitlines()

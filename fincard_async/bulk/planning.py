@@ -85,7 +85,7 @@ class RowPlan:
         self._card_types = card_types
         self._digest = hashlib.sha256()
         self._faults: list[InputFault] = []
-        self._repeats = 0
+        self._repeats = self._uncounted = 0
         self._lines: dict[int, int | None] = {}
         """Lines of the batch that was given out last."""
 
@@ -112,6 +112,7 @@ class RowPlan:
                         return
         except InputError as error:
             self._faults += error.faults
+            self._uncounted += error.count - len(error.faults)
         if batch:
             yield batch
 
@@ -132,7 +133,8 @@ class RowPlan:
             ValidationError: There are none.
         """
         if self._faults:
-            raise InputError(tuple(self._faults[:MOST_FAULTS]))
+            count = len(self._faults) + self._uncounted
+            raise InputError(tuple(self._faults[:MOST_FAULTS]), count)
         if self._repeats:
             raise InputError((InputFault(self._source, None, "a row_id stands twice"),))
         if not self.sum.rows:
@@ -182,8 +184,9 @@ class RowPlan:
         """The card type of an order, checked; None where there is none or none is known."""
         if self._card_types is None or not hasattr(request, "card_type_id"):
             return None
-        card_type = self._card_types.get(request.card_type_id)
-        if faults := tuple(order_faults(cast(CardOrder, request), card_type)):
+        order = cast(CardOrder, request)
+        card_type = self._card_types.get(order.card_type_id)
+        if faults := tuple(order_faults(order, card_type)):
             raise ValidationError("; ".join(faults))
         return card_type
 

@@ -12,6 +12,7 @@ No line holds a card number, and ``card_no`` is only the id of a card.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -81,7 +82,8 @@ class ReportFile:
         now: Seconds, to flush about once in one of them.
 
     Raises:
-        ValidationError: The file is no report, or that of another job. It is left as it was.
+        ValidationError: The file is no report, or that of another job, or being written by another
+            run. It is left as it was.
         OSError: It cannot be used.
     """
 
@@ -97,6 +99,7 @@ class ReportFile:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._file = os.fdopen(descriptor, "r+b")
         try:
+            self._lock()
             self._go_on()
         except BaseException:
             self._file.close()
@@ -113,6 +116,17 @@ class ReportFile:
             self.sync()
         finally:
             self._file.close()
+
+    def _lock(self) -> None:
+        """Keep others out: taking away the torn line of a run that goes on would ruin its file."""
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValidationError(f"{self.path} is being written by another run") from None
 
     def _go_on(self) -> None:
         """Read what earlier runs wrote; a last line that was cut short is taken away."""

@@ -24,7 +24,7 @@ import msgspec
 from fincard_async.errors import JournalError, JournalLocked
 
 from .entry import FIXED, FORMAT, Entry, Header, RowState
-from .lock import Lock, network_file_system
+from .lock import MOUNTS, Lock, network_file_system
 from .migrations import APPLICATION_ID, BUSY, LEADS_TO, MIGRATIONS
 
 _LOCK_SECONDS: Final = 1.0
@@ -60,7 +60,9 @@ _DECODER: Final = msgspec.json.Decoder(list[Entry])
 _FULL = "the disk is full; make room"
 _REFUSED = "the file or its folder cannot be written; change its permissions"
 _DAMAGED = "the file is damaged or not a journal; restore it, or move it away"
+_BROKEN = "disk I/O error: the disk is full or fails; make room or repair it, and run again"
 _ADVICE: Final = {
+    sqlite3.SQLITE_IOERR: _BROKEN,
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _REFUSED,
     sqlite3.SQLITE_CANTOPEN: _REFUSED,
@@ -77,10 +79,19 @@ class Store:
         path: Where it is, or will be.
         connect: Makes the connection, as ``sqlite3.connect`` does; a test passes its own.
         any_file_system: Do not refuse a network file system.
+        mounts: The system's list of mounts; a test passes its own.
     """
 
-    def __init__(self, path: Path, connect: Connect, *, any_file_system: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connect: Connect,
+        *,
+        any_file_system: bool = False,
+        mounts: Path = MOUNTS,
+    ) -> None:
         self._path = path
+        self._mounts = mounts
         self._connect = connect
         self._any_file_system = any_file_system
         self._db: sqlite3.Connection | None = None
@@ -102,7 +113,8 @@ class Store:
         """
         if not make and not self._path.exists():
             raise self._error("there is no such file")
-        if not self._any_file_system and (kind := network_file_system(self._path.parent)):
+        kind = network_file_system(self._path.parent, self._mounts)
+        if kind is not None and not self._any_file_system:
             raise self._error(
                 f"is on a network file system ({kind}), where neither locks nor syncs can be relied"
                 " on; put it on a local disk"

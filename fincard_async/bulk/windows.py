@@ -17,6 +17,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from fincard_async.errors import ValidationError
+
 from .entry import Entry
 
 Dedupe: TypeAlias = Literal["error", "replay", "none"]
@@ -32,6 +34,10 @@ class Windows:
     """How late a request that was given up may be carried out (A2, D_max)."""
     lags: float = 60.0
     """How far the operation query may be behind (A3, L_q)."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.arrives < self.remembers / 2 and self.lags >= 0):
+            raise ValidationError("windows must have 0 < arrives < remembers / 2, and lags >= 0")
 
     @property
     def drained(self) -> float:

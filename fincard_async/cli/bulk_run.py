@@ -88,6 +88,10 @@ def work_through(setup: Setup, kind: BulkKind, file: Path, options: BulkOptions)
         raise click.UsageError(
             f"{kind} is for good: --yes needs --max-rows with the number of cards that you mean"
         )
+    if kind != "open" and isinstance(options.total, Mapping):
+        raise click.UsageError(
+            "--max-total takes an amount without a currency here: the rows do not say theirs"
+        )
     if options.place is not None and not options.dry_run:
         work_shared(
             setup,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -142,9 +142,10 @@ async def run_job(
     confirm: Callable[[Estimate], bool] | None = None,
 ) -> JobRun:
     """Carry out the rows, or what an earlier run has left of them."""
+    outcome = JobRun()
     with ExitStack() as stack:
         async with anyio.create_task_group() as tasks:
-            screen = _Screen(stack, tasks, how.kind)
+            screen = _Screen(stack, tasks, how.kind, outcome)
             screen.job = make_job(
                 client,
                 how,
@@ -153,9 +154,9 @@ async def run_job(
                 on_result=on_result,
                 confirm=confirm or (lambda _: True),
             )
-            screen.run.report = await screen.job.run(rows, job=how.job, source=how.source)
+            outcome.report = await screen.job.run(rows, job=how.job, source=how.source)
             tasks.cancel_scope.cancel()
-    return screen.run
+    return outcome
 
 
 @dataclass(slots=True)
@@ -168,7 +169,7 @@ class _Screen:
     stack: ExitStack
     tasks: TaskGroup
     kind: str
-    run: JobRun = field(default_factory=JobRun)
+    run: JobRun
     job: BulkOperation | None = None
     _shown: Meter | None = None
 
@@ -199,6 +200,8 @@ class _Screen:
 
 def word_of(state: RowState, kind: str) -> str:
     """What a person calls a state: an issued deposit is done."""
+    if state is RowState.INTENT:
+        return "unsent"  # what a run leaves in this state was proven not to be sent
     return "done" if state is RowState.ISSUED and kind != "open" else state.value
 
 

@@ -63,17 +63,17 @@ def _span(seconds: float) -> str:
 
 
 def _print_failures(report: Report, *, err: bool) -> None:
-    failed = sum(count for state, count in report.counts.items() if state not in _NOT_SHOWN)
-    if not failed:
-        return
-    rows = (row for row in report.results if row.state not in _NOT_SHOWN)
-    for row in islice(rows, _MOST_SHOWN):
+    """The first rows that went wrong; after a run to the end also those that are still open."""
+    shown = _WRONG if report.interrupted else _WRONG | {RowState.ACCEPTED}
+    failed = sum(count for state, count in report.counts.items() if state in shown)
+    rows = (row for row in report.results if row.state in shown)
+    for row in islice(rows, min(failed, _MOST_SHOWN)):
         say(f"  {_explained(row, report.kind)}", err=err)
     if failed > _MOST_SHOWN:
-        say(f"  and {failed - _MOST_SHOWN:,} more: --report FILE has all", err=err)
+        say(f"  and {failed - _MOST_SHOWN:,} more: --report FILE or --json has all", err=err)
 
 
-_NOT_SHOWN: Final = frozenset({RowState.ISSUED, RowState.PLANNED, RowState.WITHDRAWN})
+_WRONG: Final = frozenset({RowState.REFUSED, RowState.FAILED, RowState.UNKNOWN, RowState.PARKED})
 
 
 class _Line:

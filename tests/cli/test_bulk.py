@@ -182,6 +182,16 @@ def test_deposits(cli: Cli, rows: Callable[..., str]) -> None:
     assert cli.sandbox.controls.ledger().orders == 6
 
 
+def test_a_limit_by_currency_needs_currencies(cli: Cli, rows: Callable[..., str]) -> None:
+    """Rows about cards do not say their currency, so a limit for one would mean nothing."""
+    name = rows(f"row_id,card_no,amount\na,{cli.open_card()},20\n")
+    args = ("bulk", "deposit", name, "--job", "t")
+    refused = cli.run(*args, "--max-total", "USD=50")
+    assert (refused.exit_code, "without a currency" in refused.stderr) == (2, True)
+    assert cli.run(*args, "--max-total", "19.99").exit_code == 2
+    assert cli.run(*args, "--max-total", "20").exit_code == 0
+
+
 @pytest.mark.parametrize("kind", ["freeze", "unfreeze", "update", "withdraw"])
 def test_the_other_operations(cli: Cli, rows: Callable[..., str], kind: str) -> None:
     """Each takes its file; a faulty one is named by line."""

@@ -122,6 +122,10 @@ def test_many_faults_are_cut(cli: Cli, rows: Callable[..., str]) -> None:
     result = cli.run("issue", rows(*(f"r{n},x,50,,," for n in range(30))), "--job", "t")
     assert result.stderr.count("rows.csv:") == 20
     assert "and 10 more" in result.stderr
+    result = cli.run("issue", rows(*(f"r{n},x,50,,," for n in range(300))), "--job", "t")
+    assert result.stderr.count("rows.csv:") == 20
+    assert "(300 found)" in result.stderr
+    assert "and 280 more" in result.stderr
 
 
 def test_a_file_that_is_not_there(cli: Cli) -> None:

@@ -13,12 +13,16 @@ import pickle
 import sys
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Pipe, wait
+from typing import Any, TypeAlias
 
 from .bench import Bench
 from .runs import Outcome, run
 from .sabotage import BUGS
 from .table import Table
+
+End: TypeAlias = Any
+"""Of a pipe between processes; its class has another name on Windows."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -52,7 +56,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 def _play(indices: Sequence[int], options: argparse.Namespace) -> list[Outcome]:
     """Play all runs; each lane is forked from this process, which has imported everything."""
     children: list[int] = []
-    ends: list[Connection] = []
+    ends: list[End] = []
     gc.freeze()
     for lane in range(options.lanes):
         ours, theirs = Pipe(duplex=False)
@@ -69,7 +73,7 @@ def _play(indices: Sequence[int], options: argparse.Namespace) -> list[Outcome]:
     return sorted(outcomes, key=lambda outcome: outcome.index)
 
 
-def _lane(end: Connection, indices: Sequence[int], seed: int, bug: str | None) -> None:
+def _lane(end: End, indices: Sequence[int], seed: int, bug: str | None) -> None:
     try:
         with Bench() as bench:
             for index in indices:
@@ -79,12 +83,12 @@ def _lane(end: Connection, indices: Sequence[int], seed: int, bug: str | None) -
         os._exit(0)
 
 
-def _gather(ends: list[Connection]) -> list[Outcome]:
+def _gather(ends: list[End]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     open_ends = list(ends)
     while open_ends:
-        for end in wait(open_ends):
-            assert isinstance(end, Connection)
+        ready = set(wait(open_ends))
+        for end in [end for end in open_ends if end in ready]:
             try:
                 outcomes.append(pickle.loads(end.recv_bytes()))
             except EOFError:

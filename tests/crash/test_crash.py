@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,16 @@ from .sabotage import BUGS
 
 pytestmark = pytest.mark.slow
 
+UNMEASURED = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE")}
+"""Coverage would make the runs slow, and what is killed cannot tell it anything."""
+
 
 def harness(*args: str) -> subprocess.CompletedProcess[str]:
     """Run the harness in a process without threads, from which it can fork."""
     return subprocess.run(
         [sys.executable, "-m", "tests.crash", *args],
         cwd=Path(__file__).parents[2],
+        env=UNMEASURED,
         capture_output=True,
         text=True,
         timeout=280,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from .life import number_of, rows_of
+from .test_crash import UNMEASURED
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +24,7 @@ def test_exactly_one_gets_the_journal(count: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.crash.race", str(count)],
         cwd=Path(__file__).parents[2],
+        env=UNMEASURED,
         capture_output=True,
         text=True,
         timeout=120,

@@ -27,6 +27,20 @@ OVERLOAD: Final = "faults/test_overload.py::test_an_outage_is_not_made_worse"
 CAUSES: Final = "faults/test_causes.py"
 PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
 
+ISSUE, ENDINGS, LOOK_UPS, WINDOWS, LOCK, JOURNAL, PLAN, OPERATIONS = (
+    f"top/bulk/test_{name}.py"
+    for name in (
+        "issuer",
+        "endings",
+        "look_ups",
+        "windows",
+        "lock",
+        "journal",
+        "planning",
+        "operations",
+    )
+)
+
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                await self.clock.sleep(delay)\n"
@@ -259,5 +273,145 @@ MUTANTS: Final = (
         "        if not isinstance(final, OutcomeUnknown):\n",
         "        if True:\n",
         (CAUSES,),
+    ),
+    Mutant(
+        "bulk: fresh order number on each attempt",
+        "bulk/driver.py",
+        "entry.payload, entry.order_no, secrets)",
+        'entry.payload, entry.order_no[:-1] + "ABCDEFGH"[entry.sends % 8], secrets)',
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: a network error is a failure",
+        "bulk/driver.py",
+        "else Event.REFUSED_IN_DOUBT\n    return Event.LOST",
+        "else Event.REFUSED_IN_DOUBT\n    return Event.FAILED",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: 5xx is a refusal",
+        "bulk/driver.py",
+        "        if isinstance(cause, ApiError) and cause.final:\n",
+        "        if isinstance(cause, ApiError):\n",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: a duplicate is a success",
+        "bulk/driver.py",
+        "        return Event.DUPLICATE\n",
+        "        return Event.SUCCEEDED\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: a refusal is believed without a look",
+        "bulk/driver.py",
+        "        return None if entry.open == 1 else Event.REFUSED_IN_DOUBT\n",
+        "        return Event.REFUSED\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: no commit before the request",
+        "bulk/driver.py",
+        "        await self._journal.commit(intents)\n",
+        "        for intent in intents:\n            self._journal.record(intent)\n",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: the intent is written after the request",
+        "bulk/driver.py",
+        "        await self._journal.commit(intents)\n",
+        "",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: sending goes on after a failed commit",
+        "bulk/driver.py",
+        "        self._journal.check()\n",
+        "",
+        (ENDINGS,),
+    ),
+    Mutant(
+        "bulk: no lock",
+        "bulk/lock.py",
+        "                _flock(fd)\n",
+        "                pass\n",
+        (LOCK,),
+    ),
+    Mutant(
+        "bulk: the rows are not compared",
+        "bulk/planning.py",
+        "        self._digest.update(_line(entry))\n",
+        "",
+        (ENDINGS, PLAN),
+    ),
+    Mutant(
+        "bulk: sent again after the server may have forgotten",
+        "bulk/windows.py",
+        'policy.dedupe != "none" and remembered(entry, now, policy.windows)',
+        'policy.dedupe != "none"',
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: sent again although the server does not refuse repeats",
+        "bulk/windows.py",
+        'policy.dedupe != "none" and remembered',
+        "remembered",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: absence without controls",
+        "bulk/driver.py",
+        "            if not await controls_hold(self.client, self._operation):\n",
+        "            if False:\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: one look is proof of absence",
+        "bulk/driver.py",
+        "        return (await look_up(self.client, entry.order_no)).absent\n",
+        "        return True\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: absence before all has drained",
+        "bulk/driver.py",
+        "        if not drained(entry, began, self.policy.windows):\n",
+        "        if False:\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: rows of one card at once",
+        "bulk/store.py",
+        "        if in_turn:\n",
+        "        if False:\n",
+        (OPERATIONS,),
+    ),
+    Mutant(
+        "bulk: an older change wins",
+        "bulk/journal.py",
+        "                latest[entry.seq] = entry\n",
+        "                latest.setdefault(entry.seq, entry)\n",
+        (JOURNAL,),
+    ),
+    Mutant(
+        "bulk: another order is adopted",
+        "bulk/plan.py",
+        "    if _others(entry, answer, kind):\n",
+        "    if False:\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: a child goes on with the parent's journal",
+        "bulk/journal.py",
+        "        if os.getpid() != self._pid:\n",
+        "        if False:\n",
+        (LOCK,),
+    ),
+    Mutant(
+        "bulk: sent without its card number",
+        "bulk/driver.py",
+        "if name not in secrets]:",
+        "if False]:",
+        ("top/bulk/test_engine.py",),
     ),
 )

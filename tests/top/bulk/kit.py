@@ -26,9 +26,17 @@ from fincard_async._generated.models.common import OperationType
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._sansio import order_no
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
-from fincard_async.bulk import BulkIssue, IssueRow, Report, RowResult, RowState, SqliteJournal
+from fincard_async.bulk import (
+    BulkIssue,
+    IssueRow,
+    Journal,
+    Report,
+    RowState,
+    SqliteJournal,
+    run_chunk,
+)
 from fincard_async.bulk.entry import Entry, Header
-from fincard_async.bulk.kinds import operation_of
+from fincard_async.bulk.kinds import kinds, operation_of
 from fincard_async.bulk.planning import BATCH, RowPlan, Rows
 from fincard_async.client import FincardClient
 from fincard_async.sandbox import Ledger, Sandbox, SandboxSettings, SandboxTransport
@@ -37,6 +45,8 @@ from fincard_async.testing import FakeClock, reply, sandbox_client
 
 JOB = "payroll"
 HEADER = Header(job=JOB, kind="open", server="http://127.0.0.1", tenant="sandbox")
+
+_ORDERS = {operation_of(kind).path for kind in kinds()}
 
 PATIENT = 1_000_000.0
 """Seconds; the pause of one row moves the clock of all, which must not end the others' calls."""
@@ -116,28 +126,6 @@ def first(*fates: Fate) -> Callable[[str, int], Fate]:
     return fate
 
 
-def result_of(row_id: str, **changes: Any) -> RowResult:
-    """The result of a row, issued unless told otherwise."""
-    settings: dict[str, Any] = {
-        "row_id": row_id,
-        "order_no": order_no.derive(namespace=JOB, operation="cards.open", row_key=row_id),
-        "state": RowState.ISSUED,
-        "card_no": f"FC{row_id}",
-        "currency": "USD",
-        "amount": Decimal("50.10"),
-        "fee": None,
-        "received_amount": None,
-        "received_currency": None,
-        "code": None,
-        "message": None,
-        "attempts": 1,
-        "reason": None,
-        "first_sent_at": None,
-        "ended_at": None,
-    }
-    return RowResult(**{**settings, **changes})
-
-
 class Wire:
     """A transport to a sandbox that decides the fate of each card order.
 
@@ -172,7 +160,7 @@ class Wire:
         """Of the last query."""
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
-        if request.path.endswith("/openCard"):
+        if request.path in _ORDERS:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             try:
@@ -240,8 +228,12 @@ class World:
         journal = SqliteJournal(self.path, connect=connect)
         return BulkIssue(self.client, journal=journal, **settings)
 
-    async def run(self, rows: Iterable[IssueRow], job: str = JOB, **settings: Any) -> Report:
+    async def run(self, rows: Rows, job: str = JOB, **settings: Any) -> Report:
         return await self.job(**settings).run(rows, job=job)
+
+    async def chunk(self, journal: Journal, **settings: Any) -> Report:
+        """Run rows of a journal that is open."""
+        return await run_chunk(self.client, journal, clock=self.clock, **settings)
 
     @property
     def ledger(self) -> Ledger:

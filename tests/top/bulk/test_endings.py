@@ -323,6 +323,8 @@ async def test_settings_that_cannot_be(world: World) -> None:
     """Wrong settings and rows are refused before a journal is made."""
     with pytest.raises(ValidationError, match="concurrency must be at least 1"):
         world.job(concurrency=0)
+    with pytest.raises(ValidationError, match="dedupe must be one of error, replay, none"):
+        world.job(dedupe="None")
     with pytest.raises(ValidationError, match="there are no rows"):
         await world.run([])
     assert list(world.path.parent.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sqlite3
 import stat
@@ -19,13 +20,13 @@ import pytest
 from anyio import to_thread
 from msgspec.structs import replace
 
-from fincard_async.bulk import SqliteJournal
+from fincard_async.bulk import InputError, SqliteJournal
 from fincard_async.bulk.entry import Entry, Header, RowState
 from fincard_async.bulk.migrations import APPLICATION_ID
 from fincard_async.bulk.plan import Event, advance
 from fincard_async.errors import JournalError, JournalLocked
 
-from .kit import HEADER, Connector, ListPlan, planned, rows_of
+from .kit import HEADER, Connector, ListPlan, plan_of, planned, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +66,11 @@ def content(path: Path) -> bytearray:
 def write(path: Path, content: bytes | bytearray) -> None:
     """Make a file."""
     path.write_bytes(content)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file."""
+    return path.exists()
 
 
 def intent(entry: Entry) -> Entry:
@@ -191,6 +197,60 @@ async def test_a_journal_of_something_else_is_refused(
         pass
 
 
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"amount": Decimal(77)}, "row 1502 has another amount than before"),
+        ({"row_id": "other"}, "row 1502 has another row_id than before"),
+        ({"holder_id": 7}, "row 1502 has another request than before"),
+        ({"generation": 1}, "row 1502 has another generation than before"),
+        (None, "belongs to other rows: 1600 and not 1599"),
+    ],
+)
+async def test_what_differs(path: Path, change: dict[str, Any] | None, words: str) -> None:
+    """Of many rows, the first that is not what it was is named, and what of it."""
+    rows = rows_of(1600)
+    journal = SqliteJournal(path)
+    await journal.open(HEADER, plan_of(rows))
+    await journal.close()
+    other = (
+        rows[:-1]
+        if change is None
+        else [*rows[:1501], dataclasses.replace(rows[1501], **change), *rows[1502:]]
+    )
+    with pytest.raises(JournalError, match=words):
+        await journal.open(HEADER, plan_of(other))
+    await journal.open(HEADER, plan_of(rows))
+    await journal.close()
+
+
+async def test_a_row_id_that_stands_twice(path: Path) -> None:
+    """A repeated id is found among rows that are no longer in memory, and nothing is kept."""
+    rows = [*rows_of(1200), dataclasses.replace(rows_of(1)[0], line=1300)]
+    journal = SqliteJournal(path)
+    with pytest.raises(InputError, match="rows:1300: a row_id stands twice: in row 1 and in row 1"):
+        await journal.open(HEADER, plan_of(rows))
+    assert not exists(path)
+
+
+async def test_an_empty_file_cannot_be_attached(path: Path) -> None:
+    """A journal without rows has nothing to go on with."""
+    write(path, b"")
+    with pytest.raises(JournalError, match="has no rows yet"):
+        await SqliteJournal(path).attach()
+
+
+async def test_another_program_holds_the_database(path: Path) -> None:
+    """A lock of SQLite's own, such as a shell's, is respected too."""
+    async with opened(path):
+        pass
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(JournalLocked, match="is held by another program"):
+        await SqliteJournal(path).attach()
+    db.close()
+
+
 async def test_two_in_one_process(path: Path) -> None:
     """A second journal object on the same file is refused, and so is a second opening of one."""
     async with opened(path) as journal:
@@ -208,7 +268,7 @@ async def test_two_in_one_process(path: Path) -> None:
 _HOLDER = """
 import sys, anyio
 from pathlib import Path
-from fincard_async.bulk import SqliteJournal
+from fincard_async.bulk import InputError, SqliteJournal
 from fincard_async.errors import JournalLocked
 from tests.top.bulk.kit import ListPlan
 from tests.top.bulk.test_journal import HEADER, PLAN

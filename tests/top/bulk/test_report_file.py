@@ -11,10 +11,33 @@ from typing import Any
 
 import pytest
 
-from fincard_async.bulk import ReportFile, RowState
+from fincard_async._sansio import order_no
+from fincard_async.bulk import ReportFile, RowResult, RowState
 from fincard_async.errors import ValidationError
 
-from .kit import result_of
+from .kit import JOB
+
+
+def result_of(row_id: str, **changes: Any) -> RowResult:
+    """The result of a row, issued unless told otherwise."""
+    settings: dict[str, Any] = {
+        "row_id": row_id,
+        "order_no": order_no.derive(namespace=JOB, operation="cards.open", row_key=row_id),
+        "state": RowState.ISSUED,
+        "card_no": f"FC{row_id}",
+        "currency": "USD",
+        "amount": Decimal("50.10"),
+        "fee": None,
+        "received_amount": None,
+        "received_currency": None,
+        "code": None,
+        "message": None,
+        "attempts": 1,
+        "reason": None,
+        "first_sent_at": None,
+        "ended_at": None,
+    }
+    return RowResult(**{**settings, **changes})
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -95,3 +118,15 @@ def test_lines_can_be_followed(tmp_path: Path) -> None:
         now = 1.0
         report.write(result_of("b"))
         assert len(lines(path)) == 2
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    """A second run is kept out while the first writes, so that no line is torn."""
+    path = tmp_path / "r.ndjson"
+    with ReportFile(path, "payroll") as report:
+        with pytest.raises(ValidationError, match="being written by another run"):
+            ReportFile(path, "payroll").__enter__()
+        report.write(result_of("a"))
+    assert len(lines(path)) == 1
+    with ReportFile(path, "payroll"):
+        """Now it is free."""

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from fincard_async import FincardClient, RetryPolicy
+from fincard_async._generated.models.common import OperationType
 from fincard_async.bulk import (
     Decision,
     GuardTripped,
     InputError,
     IssueRow,
+    OperationRow,
     Reason,
     RowState,
     resolve,
@@ -26,6 +28,7 @@ from fincard_async.errors import (
     JournalLocked,
     ValidationError,
 )
+from fincard_async.sandbox.catalog import PREPAID
 from tests.top.bulk.kit import World, number_of, rows_of, states, total, world_in
 
 from .kit import JOB, changed
@@ -186,6 +189,24 @@ async def test_planning_again(world: World, url: str) -> None:
     assert await planned(world, url) == 3
     with pytest.raises(JournalError, match="belongs to other rows"):
         await planned(world, url, rows_of(7, "60"))
+
+
+async def test_rows_about_one_card_keep_their_order(world: World, url: str) -> None:
+    """A chunk whose rows wait for rows of another chunk sends nothing until those are final."""
+    opened = await world.client.cards.open(card_type_id=PREPAID, amount="50")
+    rows = [
+        OperationRow(row_id=f"d{n}", values={"card_no": opened.card_no, "amount": f"{10 + n}"})
+        for n in range(4)
+    ]
+    planned = await plan_job(world.client, url, rows, job=JOB, kind="deposit", chunk_rows=2)
+    assert planned.chunks == 2
+    early = await run(world, url, 1)
+    assert early.counts[RowState.PLANNED] == 2
+    assert not early.at_rest
+    for chunk in (0, 1):
+        assert (await run(world, url, chunk)).rows.ok
+    found = await world.client.transactions.operations(type=OperationType.DEPOSIT).collect()
+    assert [record.amount for record in reversed(found)] == [10, 11, 12, 13]
 
 
 async def test_a_parked_row_is_decided(world: World, url: str) -> None:
