@@ -85,7 +85,7 @@ class SharedRate:
         """
         self._waiting += 1
         try:
-            with anyio.move_on_after(deadline - self._clock.monotonic()):
+            with self._clock.limit(deadline - self._clock.monotonic()):
                 async with self._turn:
                     await self._take(deadline)
                     return
