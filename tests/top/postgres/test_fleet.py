@@ -104,10 +104,16 @@ class Trial:
 
     def kill_some(self) -> None:
         """Kill workers at random moments of the job, and put others in their place."""
-        for moment in sorted(self.dice.sample(range(10, len(ROWS) * 3 // 4), KILLS)):
-            wait_until(lambda at=moment: self.server.orders() >= at, SECONDS)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            self.fleet.kill(self.dice.choice(self.fleet.workers))
-            self.fleet.start()
+        moments = iter(sorted(self.dice.sample(range(10, len(ROWS) * 3 // 4), KILLS)))
+        moment = next(moments, None)
+        end = time.monotonic() + SECONDS
+        # Sent once, rows of the killed are parked, so that late moments may never come.
+        while moment is not None and not self.at_rest():
+            assert time.monotonic() < end, str(self.counts())
+            if self.server.orders() >= moment:
+                self.fleet.kill(self.dice.choice(self.fleet.workers))
+                self.fleet.start()
+                moment = next(moments, None)
 
     def pause_one(self) -> tuple[int, int]:
         """Stop a worker in the middle of its rows; its process, and what it had told by then."""
@@ -155,7 +161,7 @@ def test_eight_workers(url: str, tmp_path: Path, dedupe: Dedupe, seed: int) -> N
         late = job.fleet.told(paused)[told:]
         os.kill(paused, signal.SIGKILL)
         check(job, dedupe)
-        assert job.fleet.kills == KILLS
+        assert job.fleet.kills == KILLS or (dedupe == "none" and job.fleet.kills)
         assert "the journal in" in late, "it must have learnt that it may not go on"
         assert {len(books.numbers), books.orders} <= {len(job.server.books().numbers), books.orders}
 
@@ -170,5 +176,5 @@ def check(job: Trial, dedupe: Dedupe) -> None:
         return
     # Sent once: what was lost on the way is parked, and everything else is there.
     assert counts[RowState.ISSUED] + counts[RowState.PARKED] == len(ROWS)
-    assert books.orders >= counts[RowState.ISSUED] > len(ROWS) // 2
+    assert books.orders >= counts[RowState.ISSUED] > 0
     assert books.created_amount == sum((record.amount or 0 for record in books.records), Decimal(0))
