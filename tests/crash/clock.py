@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from typing import Final
 
 import anyio
@@ -28,3 +29,7 @@ class FastClock:
     async def sleep(self, seconds: float) -> None:
         """Wait for a fiftieth of it."""
         await anyio.sleep(seconds / SPEED)
+
+    def limit(self, seconds: float) -> AbstractContextManager[anyio.CancelScope]:
+        """A scope that is cancelled after a fiftieth of it."""
+        return anyio.move_on_after(max(0.0, seconds / SPEED))
