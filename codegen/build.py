@@ -75,6 +75,7 @@ class _Builder:
             echo=tuple((snake(wire), snake(wire)) for wire in word.get("echo", ())),
             paging=_paging(word),
             sealed=tuple(self._sealed(answer, prefix)),
+            times=tuple(field.name for field in answer.fields if field.type.kind == "timestamp"),
             aliases=tuple(dict.fromkeys(self._aliases(answer))),
             deprecated=one_line(word["deprecated"]) if "deprecated" in word else None,
         )
@@ -174,4 +175,5 @@ def _paging(word: dict[str, Any]) -> ir.Paging | None:
         start=snake(window["start"]) if window else None,
         end=snake(window["end"]) if window else None,
         time=snake(window["field"]) if window else None,
+        max_days=int(window["max-days"]) if "max-days" in window else None,
     )

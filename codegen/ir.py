@@ -109,6 +109,7 @@ class Paging:
     start: str | None = None
     end: str | None = None
     time: str | None = None
+    max_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,8 @@ class Operation:
     echo: tuple[tuple[str, str], ...] = ()
     paging: Paging | None = None
     sealed: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    """Python names of the answer's fields that are timestamps."""
     aliases: tuple[tuple[str, str], ...] = ()
     deprecated: str | None = None
 

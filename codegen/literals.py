@@ -102,6 +102,7 @@ def operation(found: Operation, structs: Mapping[str, Struct]) -> Code:
         echo=found.echo,
         paging=paging and call("Paging", **{n: getattr(paging, n) for n in paging.__slots__}),
         sealed=found.sealed,
+        times=found.times,
         aliases=found.aliases,
         deprecated=found.deprecated,
     )

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from ._runtime.credentials import BearerToken, PasswordLogin, SessionLogin
 from ._sansio.options import NO_RETRY, CallOptions, Lane, Limits, RequestContext, RetryPolicy
-from ._sansio.paging import Page, Paginator
+from ._sansio.paging import Export, Follow, Page, Paginator, Piece
 from ._sansio.secret import Sealed, Secret
 from ._version import __version__
 from .client import FincardClient
@@ -47,14 +47,17 @@ __all__ = [
     "CallOptions",
     "ConnectFailed",
     "DuplicateOrder",
+    "Export",
     "FincardClient",
     "FincardError",
+    "Follow",
     "Lane",
     "Limits",
     "OutcomeUnknown",
     "Page",
     "Paginator",
     "PasswordLogin",
+    "Piece",
     "PrivateKey",
     "RequestContext",
     "RetryPolicy",

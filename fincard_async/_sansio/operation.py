@@ -82,6 +82,8 @@ class Paging:
     end: str | None = None
     time: str | None = None
     """Python name of the record's own time, in epoch milliseconds."""
+    max_days: int | None = None
+    """Longest time window that the server takes; None if no source states one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,8 @@ class Operation(Generic[I, O]):
     paging: Paging | None = None
     sealed: tuple[str, ...] = ()
     """Paths of the sealed fields in the answer, such as ``records[].values``."""
+    times: tuple[str, ...] = ()
+    """Python names of the fields of the answer that are moments, in epoch milliseconds."""
     aliases: tuple[tuple[str, str], ...] = ()
     """(other spelling, documented spelling) of wire names accepted in answers."""
     deprecated: str | None = None

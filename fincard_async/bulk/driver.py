@@ -175,7 +175,7 @@ class Driver:
         """Record what a row has become (B3), and hand it out if that is its end."""
         for secret in self._secrets.get(after.seq, {}).values():
             if after.message:
-                masked = after.message.replace(secret.reveal(), "[number]")
+                masked = after.message.replace(secret.reveal(), "[secret]")
                 after = replace(after, message=masked)
         if after != before:
             self._journal.record(after)

@@ -49,6 +49,7 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (errors.InsufficientFunds, "nothing happened; add funds, then run the command again"),
     (errors.RateLimited, "wait, then run the command again"),
     (errors.UnsealError, "check that FINCARD_CARD_KEY is the private key of this merchant"),
+    (errors.ExportError, "wait for the other run, or remove the .part files to begin again"),
     (errors.JournalLocked, "wait until the other process ends; a job runs once at a time"),
     (errors.JournalError, "no row was sent after this; then run the same command again"),
 )

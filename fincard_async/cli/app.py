@@ -20,6 +20,7 @@ from .doctor import doctor
 from .endpoints import resource_groups
 from .issue import issue
 from .output import say
+from .reconcile import reconcile
 from .sandbox import sandbox
 from .settings import Setup
 
@@ -105,5 +106,6 @@ def _show_faults(error: InputError) -> None:
     say("       nothing was sent; mend the file and run the command again", err=True)
 
 
-for _command in (demo, issue, bulk, audit, balances, sandbox, doctor, *resource_groups()):
+_COMMANDS = (demo, issue, bulk, audit, balances, reconcile, sandbox, doctor)
+for _command in (*_COMMANDS, *resource_groups()):
     app.add_command(_command)

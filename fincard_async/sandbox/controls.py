@@ -13,6 +13,7 @@ from fincard_async._sansio.money import Amount
 
 from .calls import control, parameters_of
 from .ledger import Ledger, books_of, doubled
+from .motion import Motion, Moving
 from .progress import advance, finish_all
 from .records import Failure
 from .refusal import bad_parameter, not_found
@@ -75,6 +76,37 @@ class Controls(Simulations):
             raise bad_parameter("milliseconds", "must be 0 to ten years")
         self._engine.offset += milliseconds
         advance(self._state, self._state.now + milliseconds)
+
+    @control
+    def move_lists(
+        self,
+        seed: int | None,
+        inserts: float = 0.0,
+        late: float = 0.0,
+        leaves: float = 0.0,
+        unstable_ties: bool = False,
+        stale_totals: float = 0.0,
+        steps: int = 50,
+        script: list[tuple[int, int, int | None]] | None = None,
+    ) -> None:
+        """Let the lists of queries move while they are read; see ``motion``. None stops it."""
+        shares = (inserts, late, leaves, stale_totals)
+        if not all(0 <= share <= 1 for share in shares) or steps < 2:
+            raise bad_parameter("move_lists", "shares are 0 to 1, and steps at least 2")
+        if seed is None:
+            self._state.moving = None
+            return
+        motion = Motion(
+            seed=seed,
+            inserts=inserts,
+            late=late,
+            leaves=leaves,
+            unstable_ties=unstable_ties,
+            stale_totals=stale_totals,
+            steps=steps,
+            script=script or (),
+        )
+        self._state.moving = Moving(motion)
 
     @control
     def add_funds(self, amount: Amount, account_id: int | None = None) -> None:

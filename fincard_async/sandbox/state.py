@@ -14,6 +14,7 @@ from fincard_async._generated.models.common import OperationType
 
 from .fees import ZERO
 from .lifecycle import due
+from .motion import Moving
 from .records import Account, Authorization, Card, Failure, FeePatch, Message, Order, Purse, View
 from .settings import SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID, SandboxSettings
 from .tables import Key, Table
@@ -48,6 +49,8 @@ class State:
         """Heap of what becomes final when: time, counter, record."""
         self.view: View | None = None
         """What queries show now; None shows what there is."""
+        self.moving: Moving | None = None
+        """Lets the lists of queries move while they are read."""
         self._dedupe = settings.dedupe
         self._forget_after = settings.forget_after_ms
         number: dict[str, Key[Order]] = {"merchant_order_no": lambda row: row.merchant_order_no}

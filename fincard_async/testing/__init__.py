@@ -3,6 +3,7 @@
 from fincard_async.sandbox.fault_files import load_faults
 from fincard_async.sandbox.fault_plans import FaultPlan, Injection, RandomFaults, ScriptedFaults
 from fincard_async.sandbox.faults import FAULTS, Fault, fault
+from fincard_async.sandbox.motion import Motion, Moving
 
 from .client import sandbox_client, sandbox_key, sandbox_login
 from .clock import FakeClock
@@ -14,6 +15,8 @@ __all__ = [
     "Fault",
     "FaultPlan",
     "Injection",
+    "Motion",
+    "Moving",
     "RandomFaults",
     "ScriptedFaults",
     "ScriptedTransport",

@@ -45,6 +45,12 @@ ISSUE, ENDINGS, LOOK_UPS, WINDOWS, LOCK, JOURNAL, PLAN, OPERATIONS = (
         "operations",
     )
 )
+PAGES, EXPORT, FOLLOW = (f"runtime/test_{name}.py" for name in ("paginator", "export", "follow"))
+LISTS: Final = "faults/test_moving_lists.py::test_an_export_loses_nothing_and_repeats_nothing"
+FILES: Final = "top/exports/test_files.py"
+
+_WALK, _SEEN, _SLICES = (f"_sansio/{name}.py" for name in ("walk", "seen", "slices"))
+_READER, _SAVE, _SPOOL = "_runtime/slice_reader.py", "exports/save.py", "exports/spool.py"
 WATCH: Final = "top/watch/test_watch.py"
 
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
@@ -427,6 +433,161 @@ MUTANTS: Final = (
         "if name not in secrets]:",
         "if False]:",
         ("top/bulk/test_engine.py",),
+    ),
+    Mutant(
+        "a row is delivered again",
+        _SEEN,
+        "        if key in self._keys or",
+        "        if False or",
+        (PAGES, "sansio/test_seen.py"),
+    ),
+    Mutant(
+        "what was forgotten is guessed to be new",
+        _SEEN,
+        "        if self._forgotten is not None and self._behind(time, self._forgotten):\n",
+        "        if False:\n",
+        ("sansio/test_seen.py",),
+    ),
+    Mutant(
+        "keys of the newest millisecond are forgotten",
+        _SEEN,
+        "            and self._recent[0][0] != self._edge\n",
+        "",
+        ("sansio/test_seen.py",),
+    ),
+    Mutant(
+        "an empty page is the end",
+        _WALK,
+        "        if self._skipped + self.rows >= page.total:\n            return Step.END\n",
+        "        if True:\n            return Step.END\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "the end of the window is not frozen",
+        _WALK,
+        "            self.end = times[0] + 1\n",
+        "            pass\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "the end is frozen at the wrong end",
+        _WALK,
+        "        if falling and times[0] > times[-1]:\n",
+        "        if True:\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "a repeated page goes on for ever",
+        _WALK,
+        "        if self._repeats >= _MOST_REPEATS:\n",
+        "        if False:\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "pages have no cap",
+        _WALK,
+        "        if self._read >= 2 * -(-self._total // self._per_page) + _SPARE_PAGES:\n",
+        "        if self._read >= 500:\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "a token forgets what was delivered",
+        "_runtime/paginator.py",
+        "            near = seen.digests(seen.edge, end)\n",
+        "            near: list[str] = []\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "a full page is a whole slice",
+        _SLICES,
+        "    if count >= size:\n        return Verdict.OVERFULL\n",
+        "    if count >= size and total > count:\n        return Verdict.OVERFULL\n",
+        ("sansio/test_slices.py", f"{LISTS}[stale totals]"),
+    ),
+    Mutant(
+        "slices meet at limits that may not count in",
+        _SLICES,
+        "        return max(0, self.since - 1), self.until\n",
+        "        return self.since, None if self.until is None else self.until - 1\n",
+        (EXPORT,),
+    ),
+    Mutant(
+        "a slice keeps its neighbours' rows",
+        _READER,
+        "            return span.owns(time)\n",
+        "            return True\n",
+        (EXPORT, LISTS),
+    ),
+    Mutant(
+        "no second look where counts disagree",
+        _READER,
+        "            return await self._look_again(span, page)\n",
+        "            return self._outcome(span, page.records)\n",
+        (EXPORT,),
+    ),
+    Mutant(
+        "a window that is ignored is believed",
+        _READER,
+        '                raise ResponseMismatch("the server gave rows from outside the window")\n',
+        "                pass\n",
+        (EXPORT,),
+    ),
+    Mutant(
+        "a piece counts as delivered before it is",
+        "_runtime/export.py",
+        "            if outcome.records:\n",
+        "            self._token = after\n            if outcome.records:\n",
+        (EXPORT,),
+    ),
+    Mutant(
+        "a follower forgets too early",
+        "_runtime/follow.py",
+        "        oldest = self._newest - self._overlap - 1\n",
+        "        oldest = self._newest\n",
+        (FOLLOW,),
+    ),
+    Mutant(
+        "the checkpoint is written before the rows",
+        _SAVE,
+        "                spool.write(row_of(record, columns) for record in piece.records)\n",
+        "                commit(piece.checkpoint)\n"
+        "                spool.write(row_of(record, columns) for record in piece.records)\n",
+        (FILES,),
+    ),
+    Mutant(
+        "what stands behind the checkpoint is kept",
+        _SPOOL,
+        "            os.ftruncate(self._fd, self.size)\n",
+        "",
+        (FILES,),
+    ),
+    Mutant(
+        "half a file under the final name",
+        _SAVE,
+        '    made = spool.target.with_name(f"{spool.target.name}.new")\n',
+        "    made = spool.target\n",
+        (FILES,),
+    ),
+    Mutant(
+        "two runs write one file",
+        _SPOOL,
+        "            self._lock()\n",
+        "",
+        (FILES,),
+    ),
+    Mutant(
+        "an amount goes through a float",
+        "exports/excel.py",
+        'column.kind in ("money", "integer") and fits_a_cell(str(value))',
+        'column.kind in ("money", "integer")',
+        ("top/exports/test_writers.py",),
+    ),
+    Mutant(
+        "absence at an end of the window is missed",
+        "reconcile.py",
+        "            if self._at_the_edge(expected):\n",
+        "            if False:\n",
+        ("top/test_reconcile.py",),
     ),
     Mutant(
         "no time is kept for settling",

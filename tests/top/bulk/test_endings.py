@@ -319,6 +319,22 @@ async def test_no_card_number_in_the_journal(world: World) -> None:
     assert canary.encode() not in b"".join(content)
 
 
+async def test_no_card_number_from_a_record(tmp_path: Path) -> None:
+    """A number that the server quotes in the record of a failed order is masked as well."""
+    row = IssueRow(
+        row_id="plastic",
+        card_type_id=PHYSICAL,
+        amount=Decimal(50),
+        holder_id=HOLDER_IDS[0],
+        card_number=Secret("CANARY-531-993"),
+    )
+    async with world_in(tmp_path, latency_ms=1000) as world:
+        world.sandbox.controls.fail_next(description="CANARY-531-993 is taken")
+        report = await world.run([row])
+    assert report.counts[RowState.FAILED] == 1
+    assert report.results[0].message == "[secret] is taken"
+
+
 async def test_settings_that_cannot_be(world: World) -> None:
     """Wrong settings and rows are refused before a journal is made."""
     with pytest.raises(ValidationError, match="concurrency must be at least 1"):
