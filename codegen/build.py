@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import ir
+from .build_events import build_callbacks
 from .build_wire import build_wire
 from .names import pascal, snake
 from .nodes import Document, Node, Schema
@@ -18,6 +19,7 @@ def build(schema: Schema) -> ir.Api:
     resources = tuple(
         builder.resource(document) for document in schema if document.root.get("paths")
     )
+    callbacks = build_callbacks(schema, builder.struct)
     modules = {struct.module for struct in builder.structs.values()}
     modules |= {enum.module for enum in builder.enums.values()}
     return ir.Api(
@@ -25,6 +27,7 @@ def build(schema: Schema) -> ir.Api:
         enums=builder.enums,
         resources=resources,
         wire=build_wire(schema),
+        callbacks=callbacks,
         modules=tuple(sorted(modules)),
     )
 

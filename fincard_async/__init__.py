@@ -12,7 +12,8 @@ Layout, from the bottom up; a module may import only what stands before it:
     _generated      models, operations and stubs, compiled from the schema
     _runtime        the pipeline of a call, through ports
     _transports     aiohttp          _crypto   RSA
-    client          FincardClient, where all of it meets
+    client          FincardClient, where all of it meets          keys   keys and opened values
+    webhooks                         signed events
     waiters, settle                  what became of an order
     bulk, sandbox, testing, cli      on top of it
 """

@@ -30,6 +30,8 @@
       OutcomeUnknown       a mutation that may have happened; look it up by its order number
       UnsealError          a sealed value cannot be opened
       WebhookError         a webhook that cannot be trusted
+        WebhookRefused       not proven to come from the platform
+        WebhookUnreadable    signed, but not what its category promises
       ExportError          the files of an export cannot be used
       JournalError         the journal of a bulk job cannot be used
         JournalLocked        another process holds it
@@ -268,6 +270,14 @@ class UnsealError(FincardError):
 
 class WebhookError(FincardError):
     """A webhook that cannot be trusted."""
+
+
+class WebhookRefused(WebhookError):
+    """It is not proven that the platform sent it: answer 401, without a reason."""
+
+
+class WebhookUnreadable(WebhookError):
+    """The signature is good, but the body is not what its category promises."""
 
 
 class ExportError(FincardError):

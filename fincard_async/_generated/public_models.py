@@ -40,6 +40,13 @@ from fincard_async._generated.models.transactions import (
     PurchaseRecord,
     ThreeDsRecord,
 )
+from fincard_async._generated.models.webhooks import (
+    EmailChangeNotice,
+    HolderNotice,
+    WalletDepositNotice,
+    WalletNotice,
+    WorkOrderNotice,
+)
 
 __all__ = [
     "Activation",
@@ -60,8 +67,10 @@ __all__ = [
     "CardType",
     "CardTypeMetadata",
     "CardTypeStatus",
+    "EmailChangeNotice",
     "FeeType",
     "HolderInfo",
+    "HolderNotice",
     "MerchantData",
     "OperationRecord",
     "OperationStatus",
@@ -74,4 +83,7 @@ __all__ = [
     "SpendingLimit",
     "ThreeDsRecord",
     "ThreeDsType",
+    "WalletDepositNotice",
+    "WalletNotice",
+    "WorkOrderNotice",
 ]

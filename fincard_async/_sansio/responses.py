@@ -169,6 +169,10 @@ def _renamed(names: Mapping[str, str], value: object) -> object:
     return documented
 
 
+rename_keys = _rename
+"""For events, which come in both vocabularies too."""
+
+
 def _check_echo(operation: Operation[Model, object], request: Model, result: object) -> None:
     for asked, answered in operation.echo:
         mine, theirs = getattr(request, asked), getattr(result, answered)

@@ -23,6 +23,7 @@ from .output import say
 from .reconcile import reconcile
 from .sandbox import sandbox
 from .settings import Setup
+from .webhooks import webhooks
 
 _ARGV = "fincard.argv"
 _MOST_FAULTS = 20
@@ -106,6 +107,6 @@ def _show_faults(error: InputError) -> None:
     say("       nothing was sent; mend the file and run the command again", err=True)
 
 
-_COMMANDS = (demo, issue, bulk, audit, balances, reconcile, sandbox, doctor)
+_COMMANDS = (demo, issue, bulk, audit, balances, reconcile, sandbox, webhooks, doctor)
 for _command in (*_COMMANDS, *resource_groups()):
     app.add_command(_command)

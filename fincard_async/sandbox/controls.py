@@ -15,7 +15,7 @@ from .calls import control, parameters_of
 from .ledger import Ledger, books_of, doubled
 from .motion import Motion, Moving
 from .progress import advance, finish_all
-from .records import Failure
+from .records import Disturbance, Failure
 from .refusal import bad_parameter, not_found
 from .simulations import Simulations, positive
 
@@ -127,6 +127,26 @@ class Controls(Simulations):
     def expire_tokens(self) -> None:
         """Refuse every token issued so far."""
         self._state.token_epoch += 1
+
+    @control
+    def disturb_webhooks(
+        self,
+        duplicate: int = 0,
+        bad_signature: int = 0,
+        lose: int = 0,
+        reverse: bool = False,
+    ) -> None:
+        """Let webhooks go wrong.
+
+        Args:
+            duplicate: So many of the next events are sent twice.
+            bad_signature: So many of the next attempts carry a signature that is wrong.
+            lose: So many of the next events are never sent.
+            reverse: Events that are sent together come in the reverse order, until it is unset.
+        """
+        if min(duplicate, bad_signature, lose) < 0:
+            raise bad_parameter("count", "must not be negative")
+        self._state.disturbance = Disturbance(duplicate, bad_signature, lose, reverse)
 
     def ledger(self) -> Ledger:
         """The books now."""

@@ -17,6 +17,8 @@ from fincard_async._generated.models.common import (
 )
 
 from . import faces
+from .announcing import tell_fee, tell_message
+from .fees import ZERO, Quote
 from .merchants import add_row
 from .orders import accept
 from .records import Authorization, Card, FeePatch, Message, Order
@@ -60,6 +62,7 @@ def patch_fee(
         amount=amount,
     )
     state.fee_patches.append(item)
+    tell_fee(state, item)
     return item
 
 
@@ -67,9 +70,8 @@ def charge_overdraft(state: State, card: Card, amount: Decimal) -> Order:
     """The merchant pays for a card that was used beyond its balance."""
     _take_from_wallet(state, amount)
     state.spent += amount
-    order = accept(state, OperationType.OVERDRAFT_STATEMENT, None, card, latency=False)
-    order.amount = order.received = amount
-    return order
+    quote = Quote(amount=amount, fee=ZERO, charge=ZERO, received=amount)
+    return accept(state, OperationType.OVERDRAFT_STATEMENT, None, card, quote=quote, latency=False)
 
 
 def block(state: State, card: Card) -> Order:
@@ -104,6 +106,7 @@ def send_message(
         expires_at=state.now + _PAGE_LIFETIME_MS if is_url else None,
     )
     state.messages.append(item)
+    tell_message(state, item)
     return item
 
 

@@ -20,6 +20,7 @@ from fincard_async._generated.models.common import (
 from fincard_async._generated.models.transactions import MerchantData
 
 from . import faces
+from .announcing import tell_authorization
 from .fees import ZERO
 from .lifecycle import due
 from .progress import purse_of
@@ -73,6 +74,7 @@ def buy(state: State, card: Card, purchase: Purchase) -> Authorization:
         _spend(state, card, purchase.cost)
         if item.due_at <= state.now:
             item.status, item.settled_at = AuthorizationStatus.SUCCEED, state.now
+            tell_authorization(state, item)
         else:
             state.plan(item)
     return item
@@ -124,6 +126,7 @@ def reverse(state: State, origin: Authorization) -> Authorization:
         raise refuse("Only a purchase that is not settled can be reversed")
     origin.status = AuthorizationStatus.FAILED
     origin.description = "Reversed"
+    tell_authorization(state, origin)
     _spend(state, origin.card, -(origin.authorized + origin.fee + origin.cross_border_fee))
     return _follow_up(state, AuthorizationType.VOID, origin, origin.authorized)
 
@@ -200,4 +203,5 @@ def add_row(
         settled_at=state.now if status is AuthorizationStatus.SUCCEED else None,
     )
     state.authorizations.append(item)
+    tell_authorization(state, item)
     return item

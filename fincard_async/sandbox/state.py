@@ -15,7 +15,19 @@ from fincard_async._generated.models.common import OperationType
 from .fees import ZERO
 from .lifecycle import due
 from .motion import Moving
-from .records import Account, Authorization, Card, Failure, FeePatch, Message, Order, Purse, View
+from .records import (
+    Account,
+    Authorization,
+    Card,
+    Disturbance,
+    Failure,
+    FeePatch,
+    Message,
+    Notice,
+    Order,
+    Purse,
+    View,
+)
 from .settings import SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID, SandboxSettings
 from .tables import Key, Table
 
@@ -100,6 +112,11 @@ class State:
         )
         self.token_epoch = 0
         """Tokens of earlier epochs are refused."""
+        self.listening = False
+        """True if somebody takes the notices."""
+        self.notices: list[Notice] = []
+        """What is to be told by webhook."""
+        self.disturbance = Disturbance()
         self._serial = 0
 
     def next_serial(self) -> int:

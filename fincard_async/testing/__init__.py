@@ -8,6 +8,7 @@ from fincard_async.sandbox.motion import Motion, Moving
 from .client import sandbox_client, sandbox_key, sandbox_login
 from .clock import FakeClock
 from .transport import ScriptedTransport, reply
+from .webhooks import deliver_to, platform_key, sign_webhook
 
 __all__ = [
     "FAULTS",
@@ -20,10 +21,13 @@ __all__ = [
     "RandomFaults",
     "ScriptedFaults",
     "ScriptedTransport",
+    "deliver_to",
     "fault",
     "load_faults",
+    "platform_key",
     "reply",
     "sandbox_client",
     "sandbox_key",
     "sandbox_login",
+    "sign_webhook",
 ]

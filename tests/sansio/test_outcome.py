@@ -130,6 +130,8 @@ def test_the_table_covers_the_tree() -> None:
         errors.WebhookError,
         errors.IncompletePagination,
         errors.ExportError,
+        errors.WebhookRefused,
+        errors.WebhookUnreadable,
         errors.JournalError,
         errors.JournalLocked,
         errors.PermissionDenied,

@@ -135,6 +135,8 @@ def test_every_error_of_a_call_has_a_row() -> None:
         errors.WebhookError,
         errors.IncompletePagination,
         errors.ExportError,
+        errors.WebhookRefused,
+        errors.WebhookUnreadable,
         errors.JournalError,
         errors.JournalLocked,
     }
