@@ -108,9 +108,9 @@ def _show_faults(error: InputError) -> None:
     say("       nothing was sent; mend the file and run the command again", err=True)
 
 
-for _command in (
+_COMMANDS = (
     *(demo, issue, bulk, worker, jobs, audit, reconcile),
     *(balances, webhooks, sandbox, doctor),
-    *resource_groups(),
-):
+)
+for _command in (*_COMMANDS, *resource_groups()):
     app.add_command(_command)

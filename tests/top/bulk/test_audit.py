@@ -200,6 +200,7 @@ class Hiding:
         answer = msgspec.json.decode(response.body)
         self.hidden += len(answer["data"]["records"][:1])
         del answer["data"]["records"][:1]
+        answer["data"]["total"] -= 1
         return HttpResponse(200, response.headers, msgspec.json.encode(answer))
 
     async def aclose(self) -> None:

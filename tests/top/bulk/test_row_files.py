@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tracemalloc
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from fincard_async.bulk import InputError, issue_rows, read_rows
 from fincard_async.bulk.duplicates import Marks, mark
 from fincard_async.bulk.faults import MOST_KEPT
 from fincard_async.bulk.text_files import LONGEST_LINE
+from fincard_async.errors import MissingExtraError
 
 HEADER = b"row_id,card_type_id,amount\n"
 
@@ -152,3 +154,16 @@ def test_line_ends(tmp_path: Path) -> None:
 def test_what_is_no_text(tmp_path: Path, start: bytes, told: str) -> None:
     """A file of another kind is told in one sentence, not in one for every line."""
     assert faults(write(tmp_path, start + b"\xff\n" * 100)) == [f"cards.csv: {told}"]
+
+
+@pytest.mark.parametrize(
+    "name, module, extra",
+    [("cards.xlsx", "python_calamine", "excel"), ("cards.parquet", "pyarrow", "parquet")],
+)
+def test_an_extra_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
+) -> None:
+    """Without its library a format says what to install."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"fincard-async\[{extra}\]"):
+        read_rows(write(tmp_path, b"", name))

@@ -221,7 +221,7 @@ def test_faults_quote_no_value(tmp_path: Path) -> None:
         assert number not in repr(caught.value)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_records_or_faults(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """No text breaks the readers: what they give has known columns only."""
@@ -234,6 +234,7 @@ def test_any_text_is_records_or_faults(tmp_path_factory: pytest.TempPathFactory,
                 assert set(values) <= set(ISSUE_COLUMNS.names)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
