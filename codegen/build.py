@@ -68,6 +68,7 @@ class _Builder:
             input=request,
             output=answer,
             shape=shape,
+            or_true=bool(word.get("or-true")),
             order_number=request.field(number) if number else None,
             kind=word.get("kind"),
             settled_by=word.get("settled-by"),
@@ -174,4 +175,5 @@ def _paging(word: dict[str, Any]) -> ir.Paging | None:
         start=snake(window["start"]) if window else None,
         end=snake(window["end"]) if window else None,
         time=snake(window["field"]) if window else None,
+        max_days=int(window["max-days"]) if "max-days" in window else None,
     )

@@ -109,6 +109,7 @@ class Paging:
     start: str | None = None
     end: str | None = None
     time: str | None = None
+    max_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ class Operation:
     input: Struct
     output: Struct
     shape: str
+    or_true: bool = False
     order_number: Field | None = None
     kind: str | None = None
     settled_by: str | None = None

@@ -87,7 +87,7 @@ _OPERATION_WORDS = _object(
     deprecated=_TEXT,
     echo=_TEXTS,
     natural_key=_TEXTS,
-    time_window=_mapping(_TEXT),
+    time_window=_object(start=_TEXT, end=_TEXT, field=_TEXT, max_days=_COUNT),
     pagination=_object(page=_TEXT, size=_TEXT, items=_TEXT, total=_TEXT, max_size=_COUNT),
 )
 _OPERATION = _object(

@@ -2,6 +2,15 @@
 
 """The models that users name, in one place; ``fincard_async.models`` is their public address."""
 
+from fincard_async._generated.models.accounts import (
+    Account,
+    AccountTransaction,
+    AccountTransfer,
+    AccountType,
+    LedgerDirection,
+    LedgerReason,
+    TransferType,
+)
 from fincard_async._generated.models.cards import (
     Activation,
     BalanceInfo,
@@ -42,6 +51,10 @@ from fincard_async._generated.models.transactions import (
 )
 
 __all__ = [
+    "Account",
+    "AccountTransaction",
+    "AccountTransfer",
+    "AccountType",
     "Activation",
     "AuthorizationFeeRecord",
     "AuthorizationRecord",
@@ -62,6 +75,8 @@ __all__ = [
     "CardTypeStatus",
     "FeeType",
     "HolderInfo",
+    "LedgerDirection",
+    "LedgerReason",
     "MerchantData",
     "OperationRecord",
     "OperationStatus",
@@ -74,4 +89,5 @@ __all__ = [
     "SpendingLimit",
     "ThreeDsRecord",
     "ThreeDsType",
+    "TransferType",
 ]

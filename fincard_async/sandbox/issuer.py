@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from fincard_async._generated.models.accounts import LedgerReason
 from fincard_async._generated.models.common import (
     AuthorizationStatus,
     AuthorizationType,
@@ -17,6 +18,7 @@ from fincard_async._generated.models.common import (
 )
 
 from . import faces
+from .booking import FEE_REASONS, REASONS, note
 from .merchants import add_row
 from .orders import accept
 from .records import Authorization, Card, FeePatch, Message, Order
@@ -34,7 +36,7 @@ def charge_maintenance(
     if paid:
         card.purse.balance -= amount
         state.fees += amount
-    return add_row(
+    row = add_row(
         state,
         card,
         AuthorizationType.MAINTAIN_FEE,
@@ -43,6 +45,9 @@ def charge_maintenance(
         status=AuthorizationStatus.SUCCEED if paid else AuthorizationStatus.FAILED,
         description=description,
     )
+    if paid:
+        note(state, card.purse, -amount, LedgerReason.CARD_SETTLEMENT, row.trade_no)
+    return row
 
 
 def patch_fee(
@@ -59,6 +64,7 @@ def patch_fee(
         time=state.now,
         amount=amount,
     )
+    note(state, state.wallet.purse, -amount, FEE_REASONS[kind], item.trade_no)
     state.fee_patches.append(item)
     return item
 
@@ -69,6 +75,7 @@ def charge_overdraft(state: State, card: Card, amount: Decimal) -> Order:
     state.spent += amount
     order = accept(state, OperationType.OVERDRAFT_STATEMENT, None, card, latency=False)
     order.amount = order.received = amount
+    note(state, state.wallet.purse, -amount, REASONS[order.kind], order.order_no)
     return order
 
 
