@@ -91,13 +91,16 @@ def request(operation: Operation) -> str:
     return f"{operation.input.name}({', '.join(parts)})"
 
 
+def concealed(operation: Operation) -> list[str]:
+    """Arguments that become secrets first of all, because tracebacks show a frame's variables."""
+    return [field.name for field in operation.input.fields if field.type.kind == "secret"]
+
+
 def _converted(field: Field) -> str:
     name = field.name
     if field.type.kind == "money":
         made = f'to_money({name}, "{name}")'
         return made if field.required else f"(None if {name} is None else {made})"
-    if field.type.kind == "secret":
-        return f"as_secret({name})"
     return f"as_enum({field.type.text}, {name})" if field.type.kind == "enum" else name
 
 

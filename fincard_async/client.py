@@ -17,15 +17,17 @@ from ._runtime.credentials import Auth, BearerToken, token_in
 from ._runtime.doubts import Doubts, InDoubt
 from ._runtime.hooks import Observer, Observers
 from ._runtime.limiter import Limiter
+from ._runtime.mutations import Mutations
 from ._runtime.pipeline import Pipeline, Settings, merge
 from ._runtime.ports import Clock, Entropy, SystemClock, SystemEntropy, Transport
 from ._runtime.settlement import Settler
 from ._sansio.base_url import parse_origin
 from ._sansio.budget import RetryBudget
 from ._sansio.headers import check_value, context_headers, is_token
-from ._sansio.options import CallOptions, Limits, RequestContext, RetryPolicy
+from ._sansio.options import CallOptions, Lane, Limits, RequestContext, RetryPolicy
 from ._sansio.secret import Sealed, Secret, as_secret
 from ._sansio.token import Token, make_token
+from ._transports.home import Home
 from .config import load_settings
 from .errors import ConfigError, Unauthenticated
 
@@ -49,6 +51,7 @@ class Core:
     origin: str
     tenant_id: str
     transport: Transport
+    home: Home
     card_key: PrivateKey | None = field(repr=False)
 
 
@@ -121,22 +124,25 @@ class FincardClient(Resources):
             **context_headers(context or RequestContext(), CONTEXT_HEADERS),
         }
         # A login never waits behind the calls that wait for it, so it has limits of its own.
+        home = Home()
         outside = Pipeline(
             transport=transport,
+            home=home,
             auth=None,
             limiter=Limiter(Limits(), clock),
             budget=RetryBudget(),
             doubts=Doubts(),
+            mutations=Mutations(),
             clock=clock,
             entropy=entropy,
             observers=Observers(observers),
             refusals=REFUSALS,
             settings=Settings(headers=headers, timeout=timeout, retry=retry, money_as=money_as),
         )
-        self._core = Core(origin, tenant_id, transport, card_key)
+        self._core = Core(origin, tenant_id, transport, home, card_key)
         self._pipeline = replace(
             outside,
-            auth=_authorization(auth, tenant_id, outside, clock),
+            auth=_authorization(auth, tenant_id, outside),
             limiter=Limiter(limits or Limits(), clock),
         )
         self._owner = True
@@ -171,12 +177,13 @@ class FincardClient(Resources):
         context: RequestContext | None = None,
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
+        lane: Lane | None = None,
     ) -> FincardClient:
         """A view with other settings on the same connections, login and limits.
 
         Closing the view closes nothing; the client it came from stays the owner.
         """
-        options = CallOptions(context=context, timeout=timeout, retry=retry)
+        options = CallOptions(context=context, timeout=timeout, retry=retry, lane=lane)
         view = object.__new__(type(self))
         view._core = self._core
         view._pipeline = replace(self._pipeline, settings=merge(self._pipeline.settings, options))
@@ -230,11 +237,15 @@ class FincardClient(Resources):
         return self._pipeline.doubts.all()
 
     async def aclose(self) -> None:
-        """Close every connection. Calls still in flight end as ``ConnectionLost``."""
-        if self._owner:
+        """Close every connection. Calls still in flight end as ``ConnectionLost``.
+
+        In a forked child this only ends the child's use: the connections are the parent's.
+        """
+        if self._owner and await self._core.home.aclose():
             await self._core.transport.aclose()
 
     async def __aenter__(self) -> FincardClient:
+        self._core.home.enter()
         return self
 
     async def __aexit__(
@@ -257,6 +268,14 @@ class FincardClient(Resources):
     def _clock(self) -> Clock:
         return self._pipeline.clock
 
+    @property
+    def _limiter(self) -> Limiter:
+        return self._pipeline.limiter
+
+    @property
+    def _mutations(self) -> Mutations:
+        return self._pipeline.mutations
+
     def _settled(self, order_no: str) -> None:
         self._pipeline.doubts.clear(order_no)
 
@@ -267,21 +286,18 @@ class FincardClient(Resources):
         return PipelineCaller(self._pipeline)
 
 
-def _authorization(auth: Auth, tenant_id: str, outside: Pipeline, clock: Clock) -> Authorization:
+def _authorization(auth: Auth, tenant_id: str, outside: Pipeline) -> Authorization:
     if isinstance(auth, BearerToken):
-        given = as_secret(auth.token).reveal()
-        if not is_token(given):
-            raise ConfigError("token must be 1..8000 printable ASCII characters")
-        return FixedToken(given)
-    login = auth.request(tenant_id)
+        return FixedToken(as_secret(auth.token))
+    login, clock = auth.request(tenant_id), outside.clock
 
     async def fetch(deadline: float) -> Token:
         options = CallOptions(timeout=max(deadline - clock.monotonic(), 0.001))
         reply = await outside.run(login.operation, login.request, options, login.path)
         found = token_in(cast(LoginReply, reply))
-        if found is None or not is_token(found[0]):
+        if found is None or not is_token(found[0].reveal()):
             text = "the login was refused, or its answer holds no token"
             raise Unauthenticated(text, final=True)
-        return make_token(*found, clock.wall())
+        return make_token(found[0].reveal(), found[1], clock.wall())
 
-    return LoginToken(fetch, clock)
+    return LoginToken(fetch, clock, outside.home, outside.settings.timeout)

@@ -13,6 +13,7 @@
         ForkedClient         the client belongs to the parent process
       TransportError       no reply
         ConnectFailed        proven: no byte of the request was sent
+          LocalOverload        no place under the client's own limits
         ConnectionLost       the connection broke after sending began
         TimedOut             no complete reply in time
       ReplyError           a reply that cannot be trusted
@@ -130,6 +131,10 @@ class ConnectFailed(TransportError):
     """
 
     passing = True
+
+
+class LocalOverload(ConnectFailed):
+    """No place under the client's own ``Limits``: in time, or in the line of those who wait."""
 
 
 class ConnectionLost(TransportError):

@@ -96,7 +96,7 @@ class _Hub:
                 if left <= 0:
                     raise wait.failure or TimedOut("the operation is not final", order_no=number)
                 if self.turn is not None:
-                    with anyio.move_on_after(left):
+                    with self.clock.limit(left):
                         await self.turn.wait()
                 else:
                     await self._round(deadline)

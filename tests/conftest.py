@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-MAY_USE_LOOPBACK = {"transport", "sandbox_http", "top", "cli"}
+MAY_USE_LOOPBACK = {"transport", "sandbox_http", "top", "cli", "wirefaults"}
 """Folders whose tests may connect to this machine. Nothing may ever connect to another one."""
 
 
@@ -44,6 +45,18 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     guard("connect_ex")
     yield
     assert not refused, f"the test opened a connection: {', '.join(refused)}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests counted: ``record_property("wire faults", {"cases": 17})``, summed."""
+    totals: dict[str, Counter[str]] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, counts in report.user_properties:
+            if isinstance(counts, dict):
+                totals.setdefault(name, Counter()).update(counts)
+    for name, total in sorted(totals.items()):
+        facts = ", ".join(f"{count:,} {what}" for what, count in total.items())
+        terminalreporter.write_line(f"{name}: {facts}")
 
 
 def _is_loopback(family: int, address: Any) -> bool:

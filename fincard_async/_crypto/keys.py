@@ -116,20 +116,11 @@ class PrivateKey(_Key):
         Raises:
             ConfigError: It is none of these, not RSA, too short, or the password does not fit.
         """
-        word = password.reveal() if isinstance(password, Secret) else password
-        secret = word.encode() if word else None
-        if b"ENCRYPTED" in _as_bytes(data) or secret is not None:
-            return _weighed(cls(_encrypted(_as_bytes(data), secret)))
-        for attempt in _spellings(data):
-            try:
-                key = serialization.load_der_private_key(attempt, None)
-            except TypeError:  # encrypted, and only binary or bare base64 gets here
-                raise ConfigError(_LOCKED) from None
-            except (ValueError, UnsupportedAlgorithm):
-                continue
-            if isinstance(key, rsa.RSAPrivateKey):
-                return _weighed(cls(key))
-        raise ConfigError(_UNREADABLE)
+        key = _read_private(data, password)
+        del data, password  # a raised error shows the variables of its frames
+        if isinstance(key, str):
+            raise ConfigError(key)
+        return _weighed(cls(key))
 
     @classmethod
     def from_file(
@@ -140,11 +131,14 @@ class PrivateKey(_Key):
         Raises:
             ConfigError: The file cannot be read, or holds no usable key.
         """
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise ConfigError(f"the key file cannot be read: {error.strerror}") from None
-        return cls.parse(data, password)
+        found = _read_file(path)
+        if isinstance(found, str):
+            raise ConfigError(found)
+        key = _read_private(found, password)
+        del found, password
+        if isinstance(key, str):
+            raise ConfigError(key)
+        return _weighed(cls(key))
 
     @classmethod
     def generate(cls, bits: int = _SOUND_BITS) -> PrivateKey:
@@ -193,14 +187,37 @@ def _spellings(data: bytes | str) -> list[bytes]:
         return [raw]
 
 
-def _encrypted(raw: bytes, password: bytes | None) -> rsa.RSAPrivateKey:
+def _read_file(path: str | os.PathLike[str]) -> bytes | str:
+    """What the file holds, or why it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        return f"the key file cannot be read: {error.strerror}"
+
+
+def _read_private(data: bytes | str, password: Secret | str | None) -> rsa.RSAPrivateKey | str:
+    """The key, or what is wrong with it; raises nothing, for a traceback would show the key."""
+    word = password.reveal() if isinstance(password, Secret) else password
+    if b"ENCRYPTED" in _as_bytes(data) or word:
+        return _encrypted(_as_bytes(data), word.encode() if word else None)
+    for attempt in _spellings(data):
+        try:
+            key = serialization.load_der_private_key(attempt, None)
+        except TypeError:  # encrypted, and only binary or bare base64 gets here
+            return _LOCKED
+        except (ValueError, UnsupportedAlgorithm):
+            continue
+        if isinstance(key, rsa.RSAPrivateKey):
+            return key
+    return _UNREADABLE
+
+
+def _encrypted(raw: bytes, password: bytes | None) -> rsa.RSAPrivateKey | str:
     try:
         if raw.lstrip().startswith(b"-----"):
             key = serialization.load_pem_private_key(raw, password)
         else:
             key = serialization.load_der_private_key(_spellings(raw)[-1], password)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigError(_LOCKED) from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ConfigError(_UNREADABLE)
-    return key
+        return _LOCKED
+    return key if isinstance(key, rsa.RSAPrivateKey) else _UNREADABLE

@@ -65,18 +65,19 @@ def unseal(key: PrivateKey, sealed: Sealed, content: Content) -> Secret:
         UnsealError: Not base64, not whole blocks, another key, or the wrong shape: one message
             for all.
     """
-    text = _opened(key, sealed)
-    # Raised outside of ``except``: an error of the codec can hold what was opened.
-    if text is None or not SHAPES[content](text):
+    secret = _opened(key, sealed, content)
+    if secret is None:
         raise UnsealError("the sealed value cannot be opened with this key")
-    return Secret(text)
+    return secret
 
 
-def _opened(key: PrivateKey, sealed: Sealed) -> str | None:
+def _opened(key: PrivateKey, sealed: Sealed, content: Content) -> Secret | None:
+    """Nothing is raised from here: a codec's error, or a variable, would show what was opened."""
     try:
-        return b"".join(map(key.decrypt, _blocks(key, sealed.ciphertext))).decode("utf-8")
+        text = b"".join(map(key.decrypt, _blocks(key, sealed.ciphertext))).decode("utf-8")
     except (ValueError, binascii.Error):
         return None
+    return Secret(text) if SHAPES[content](text) else None
 
 
 def plain_url(sealed: Sealed) -> Secret | None:

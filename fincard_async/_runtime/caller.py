@@ -16,6 +16,7 @@ from fincard_async._sansio.options import CallOptions
 from fincard_async._sansio.paging import Paginator
 from fincard_async.errors import DuplicateOrder, OutcomeUnknown
 
+from .deadline import seconds_for
 from .paginator import PageReader
 from .pipeline import Pipeline, merge
 from .settlement import Settler
@@ -35,6 +36,14 @@ class PipelineCaller:
 
     async def call(self, operation: Operation[I, O], request: I, options: CallOptions | None) -> O:
         """One object."""
+        if not operation.mutates:
+            return cast(O, await self._pipeline.run(operation, request, options))
+        with self._pipeline.mutations.of(getattr(request, "card_no", None), operation.kind):
+            return await self._mutate(operation, request, options)
+
+    async def _mutate(
+        self, operation: Operation[I, O], request: I, options: CallOptions | None
+    ) -> O:
         started = self._pipeline.clock.monotonic()
         try:
             return cast(O, await self._pipeline.run(operation, request, options))
@@ -42,7 +51,8 @@ class PipelineCaller:
             settings = merge(self._pipeline.settings, options)
             if operation.settled_by is None or not settings.retry.settle:
                 raise
-            deadline = started + settings.timeout
+            end = started + settings.timeout - self._pipeline.clock.monotonic()
+            deadline = self._pipeline.clock.monotonic() + seconds_for(end)
             result = await self._settler.settle_call(operation, request, error, deadline)
             return cast(O, result)
 

@@ -1,5 +1,7 @@
 """The ways to log in, as records: each makes one login request, and the answer is read in one way.
 
+Their passwords and tokens become secrets when a record is made, so it cannot be pickled or printed.
+
 Four descriptions of the login exist (contract 1.3); ``PasswordLogin`` is L1, ``SessionLogin``
 covers L2 to L4, ``BearerToken`` is for callers that fetch the token themselves.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from fincard_async._generated.models import auth as models
@@ -17,6 +19,8 @@ from fincard_async._sansio.model import Model
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.secret import Secret, as_secret
 from fincard_async.errors import ConfigError
+
+_LONGEST: Final = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,9 @@ class PasswordLogin:
 
     email: str
     password: Secret | str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _conceal(self, "password")
 
     def request(self, tenant_id: str) -> LoginRequest:
         """The login request for one tenant."""
@@ -61,6 +68,9 @@ class SessionLogin:
     tenant_key: str | None = None
     tenant_secret: Secret | str | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        _conceal(self, "password", "tenant_secret")
+
     def request(self, tenant_id: str) -> LoginRequest:
         """The login request; the tenant goes in a header."""
         ids = {"organizationId": self.organization_id, "userId": self.user_id}
@@ -82,8 +92,17 @@ class BearerToken:
 
     token: Secret | str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        _conceal(self, "token")
+
 
 Auth: TypeAlias = SessionLogin | PasswordLogin | BearerToken
+
+
+def _conceal(record: object, *names: str) -> None:
+    """Wrap what the caller gave as plain text; the records are frozen to everybody else."""
+    for name in names:
+        object.__setattr__(record, name, as_secret(getattr(record, name)))
 
 
 def fill_path(path: str, values: Mapping[str, str]) -> str:
@@ -95,7 +114,7 @@ def fill_path(path: str, values: Mapping[str, str]) -> str:
     return path
 
 
-def token_in(reply: models.LoginReply) -> tuple[str, float | None] | None:
+def token_in(reply: models.LoginReply) -> tuple[Secret, float | None] | None:
     """The token and its lifetime in seconds, from any place a login answer may put it."""
     inner = reply.data
     places = (reply.access_token, reply.token) + (
@@ -104,5 +123,6 @@ def token_in(reply: models.LoginReply) -> tuple[str, float | None] | None:
     lifetime = reply.expires_in if inner is None else inner.expires_in or reply.expires_in
     for token in places:
         if token:
-            return token.reveal(), None if lifetime is None else float(lifetime)
+            # What no clock can count to is no lifetime.
+            return token, None if lifetime is None or lifetime > _LONGEST else float(lifetime)
     return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Point = Literal["prepared", "attempt", "outcome", "finished"]
+
+next_call = itertools.count(1).__next__
 
 logger = logging.getLogger("fincard_async")
 
@@ -17,14 +20,17 @@ class CallEvent:
     """What an observer is told: names and numbers, never a header, a body or a secret."""
 
     point: Point
-    """``prepared`` once, ``attempt`` and ``outcome`` per attempt, ``finished`` once."""
+    """``prepared`` once, ``attempt`` and ``outcome`` per attempt, ``finished`` once, also where the
+    call was cancelled."""
+    call: int
+    """Number of the call, unique in this process: events of calls side by side come mixed."""
     operation: str
     order_no: str | None
     attempt: int
     elapsed: float
     """Seconds since the call began."""
     error: str | None = None
-    """Class name of the error of this attempt or call; None on success."""
+    """Class name of the error of this attempt or call, a cancellation's too; None on success."""
     status: int | None = None
     """HTTP status, if a reply came."""
 

@@ -2,21 +2,25 @@
 
 Who waits, waits in a lane: money before reads, reads before sweeps, and first come first served
 inside a lane. A call that cannot get a place before its deadline is refused at once rather than at
-the end. When the server asks for a pause, everybody pauses, not only the call that was told.
+the end, and so is a call whose lane is full. When the server asks for a pause, everybody pauses,
+not only the call that was told.
+
+Each step costs the same however many wait: a line is an ordered dictionary, which gives up its
+first as easily as one from its middle, so ten thousand calls may be cancelled at once.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from types import TracebackType
 
 import anyio
 
 from fincard_async._sansio.concurrency import AdaptiveLimit
 from fincard_async._sansio.options import Lane, Limits
-from fincard_async._sansio.outcome import not_sent
+from fincard_async._sansio.outcome import overloaded
 from fincard_async._sansio.rate import RateLimit
-from fincard_async.errors import ConfigError, ConnectFailed
+from fincard_async.errors import ConfigError, LocalOverload
 
 from .ports import Clock
 
@@ -39,12 +43,17 @@ class Limiter:
             raise ConfigError("max_concurrency must be at least 1")
         if limits.rate is not None and (limits.rate <= 0 or limits.burst < 1):
             raise ConfigError("rate must be more than 0 and burst at least 1")
+        if limits.max_waiting < 0:
+            raise ConfigError("max_waiting must not be negative")
         self._clock = clock
+        self._most_waiting = limits.max_waiting
         self._rate = None if limits.rate is None else RateLimit(limits.rate, limits.burst)
         self._limit = AdaptiveLimit(limits.max_concurrency)
         self._in_flight = 0
+        self.answered = self.troubled = 0
+        """Attempts since the start that were answered well, and that met a sign of overload."""
         self._paused_until = float("-inf")
-        self._lanes: tuple[deque[_Ticket], ...] = tuple(deque[_Ticket]() for _ in Lane)
+        self._lanes = tuple(OrderedDict[_Ticket, None]() for _ in Lane)
 
     @property
     def in_flight(self) -> int:
@@ -60,7 +69,7 @@ class Limiter:
         """A place for one attempt, as an async context manager.
 
         Raises:
-            ConnectFailed: No place before the deadline; nothing was sent.
+            LocalOverload: No place before the deadline, or too many wait; nothing was sent.
         """
         return Permit(self, deadline, lane)
 
@@ -68,12 +77,18 @@ class Limiter:
         """Let nobody go for ``seconds``; a longer pause that is in force stays."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
+    def paused(self, now: float) -> float:
+        """Seconds for which nobody may go from now on, because the server asked for it."""
+        return max(0.0, self._paused_until - now)
+
     def clean(self) -> None:
         """An attempt was answered well."""
+        self.answered += 1
         self._limit.clean()
 
     def trouble(self) -> None:
         """An attempt met a sign of overload."""
+        self.troubled += 1
         self._limit.trouble(self._clock.monotonic())
 
     async def acquire(self, deadline: float, lane: Lane) -> None:
@@ -82,10 +97,13 @@ class Limiter:
         if self._in_flight < self._limit.value and self._delay(now) <= 0 and not self._ahead(lane):
             self._take(now)
             return
+        line = self._lanes[lane]
+        if len(line) >= self._most_waiting:
+            raise overloaded(f"local overload: {len(line)} calls of this lane wait (max_waiting)")
         if now + self._delay(now, self._ahead(lane)) > deadline:
             raise self._too_late()
         ticket = _Ticket()
-        self._lanes[lane].append(ticket)
+        line[ticket] = None
         try:
             await self._wait(ticket, deadline)
         except BaseException:
@@ -111,7 +129,7 @@ class Limiter:
                 # Time is all that is missing: the first in line sleeps, for all the others.
                 await self._clock.sleep(delay)
             else:
-                with anyio.move_on_after(deadline - now) as scope:
+                with self._clock.limit(deadline - now) as scope:
                     await ticket.wake.wait()
                 if scope.cancelled_caught and not ticket.granted:
                     raise self._too_late()
@@ -122,7 +140,7 @@ class Limiter:
         if ticket.granted:
             self.release()
         else:
-            self._lanes[lane].remove(ticket)
+            del self._lanes[lane][ticket]
             self._dispatch()
 
     def _dispatch(self) -> None:
@@ -135,7 +153,7 @@ class Limiter:
             if self._delay(now) > 0:
                 ticket.wake.set()
                 return
-            next(line for line in self._lanes if line).popleft()
+            next(line for line in self._lanes if line).popitem(last=False)
             ticket.granted = True
             self._take(now)
             ticket.wake.set()
@@ -149,9 +167,9 @@ class Limiter:
         rate = 0.0 if self._rate is None else self._rate.wait(now, ahead)
         return max(rate, self._paused_until - now)
 
-    def _too_late(self) -> ConnectFailed:
+    def _too_late(self) -> LocalOverload:
         """No place in time; where the server asked for the pause, with what is left of it."""
-        error = not_sent("no place under the client's limits before the deadline")
+        error = overloaded("no place under the client's limits before the deadline")
         if (left := self._paused_until - self._clock.monotonic()) > 0:
             error.retry_after = left
         return error
@@ -161,7 +179,7 @@ class Limiter:
         return sum(map(len, self._lanes[: lane + 1]))
 
     def _first(self) -> _Ticket | None:
-        return next((line[0] for line in self._lanes if line), None)
+        return next((next(iter(line)) for line in self._lanes if line), None)
 
 
 class Permit:

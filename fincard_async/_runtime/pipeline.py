@@ -45,15 +45,18 @@ from fincard_async._sansio.retry import (
     is_overload,
     most_attempts,
     pause,
+    settling_time,
 )
 from fincard_async._sansio.retry_after import read_retry_after
 from fincard_async.errors import FincardError, OutcomeUnknown, Unauthenticated, UsageError
 
 from .auth import Authorization
+from .deadline import seconds_for
 from .doubts import Doubts
-from .hooks import CallEvent, Observers, Point, logger
+from .hooks import CallEvent, Observers, Point, logger, next_call
 from .limiter import Limiter
-from .ports import Clock, Entropy, Transport
+from .mutations import Mutations
+from .ports import Clock, Entropy, Home, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -85,7 +88,9 @@ class _Progress:
 
     started: float
     deadline: float
+    """For the attempts; what is left after it is for settling."""
     attempts: int = 0
+    call: int = 0
     paid: int = 0
     """What its retries took from the budget."""
     token_was_refused: bool = False
@@ -98,10 +103,12 @@ class Pipeline:
     """Carries out operations. Everything it needs of the outside world is a port."""
 
     transport: Transport
+    home: Home
     auth: Authorization | None
     limiter: Limiter
     budget: RetryBudget
     doubts: Doubts
+    mutations: Mutations
     clock: Clock
     entropy: Entropy
     observers: Observers
@@ -117,6 +124,7 @@ class Pipeline:
             UsageError: Nothing was sent.
             FincardError: See the law of this module.
         """
+        self.home.enter()
         settings = merge(self.settings, options)
         if operation.mutates:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
@@ -124,14 +132,27 @@ class Pipeline:
         prepared = build_request(operation, request, money_as=settings.money_as)
         if path:
             prepared = replace(prepared, path=path)
-        now = self.clock.monotonic()
+        now, seconds = self.clock.monotonic(), seconds_for(settings.timeout)
         progress = _Progress(
             started=now,
-            deadline=now + settings.timeout,
+            deadline=now + seconds - settling_time(operation, settings.retry, seconds),
             # An earlier call with this number that nobody settled is an open attempt of the order.
             in_doubt=prepared.order_no in self.doubts,
+            call=next_call() if self.observers else 0,
         )
         self._tell("prepared", prepared, progress)
+        try:
+            return await self._until_done(prepared, settings, progress)
+        except FincardError:
+            raise  # told already
+        except BaseException as error:  # cancelled, or a fault of the program
+            self._tell("finished", prepared, progress, error)
+            raise
+
+    async def _until_done(
+        self, prepared: Prepared, settings: Settings, progress: _Progress
+    ) -> object:
+        """The attempts of one call, and the pauses between them."""
         while True:
             progress.attempts += 1
             self._tell("attempt", prepared, progress)
@@ -145,7 +166,8 @@ class Pipeline:
                     if final is error:
                         raise
                     raise final from error
-                logger.info("%s: %s; again in %.3f s", operation.name, type(error).__name__, delay)
+                name = prepared.operation.name
+                logger.info("%s: %s; again in %.3f s", name, type(error).__name__, delay)
                 await self.clock.sleep(delay)
             else:
                 self.budget.refund(progress.paid)
@@ -158,6 +180,8 @@ class Pipeline:
         mutates = prepared.operation.mutates
         lane = Lane.MONEY if mutates else settings.lane
         header = ""
+        if progress.attempts > 1:
+            self.home.enter()  # it may have been closed during the pause
         async with self.limiter.permit(progress.deadline, lane):
             headers = settings.headers
             if self.auth is not None:
@@ -174,7 +198,9 @@ class Pipeline:
                     HttpRequest(prepared.path, headers, prepared.body),
                     min(remaining, settings.retry.attempt_timeout),
                 )
-                result = interpret(prepared.operation, prepared.request, response, self.refusals)
+                result = interpret(
+                    prepared.operation, prepared.request, response, self.refusals, header
+                )
             except TransportFailure as failure:
                 error = from_failure(failure)
                 self._notice(error, None)
@@ -259,17 +285,18 @@ class Pipeline:
         point: Point,
         prepared: Prepared,
         progress: _Progress,
-        error: FincardError | None = None,
+        error: BaseException | None = None,
     ) -> None:
         if self.observers:
             event = CallEvent(
                 point=point,
+                call=progress.call,
                 operation=prepared.operation.name,
                 order_no=prepared.order_no,
                 attempt=progress.attempts,
                 elapsed=self.clock.monotonic() - progress.started,
                 error=None if error is None else type(error).__name__,
-                status=None if error is None else error.status,
+                status=error.status if isinstance(error, FincardError) else None,
             )
             self.observers.tell(event)
 

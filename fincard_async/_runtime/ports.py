@@ -1,9 +1,11 @@
-"""The outside world as this package needs it: a wire, a clock, randomness."""
+"""The outside world as this package needs it: a wire, a home, a clock, randomness."""
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import anyio
@@ -27,6 +29,22 @@ class Transport(Protocol):
         ...
 
 
+class Home(Protocol):
+    """The process and the event loop that a client belongs to, until it is closed."""
+
+    def enter(self) -> None:
+        """Return if this is the place.
+
+        Raises:
+            ClientClosed, ForkedClient, WrongLoop: It is not; nothing was sent.
+        """
+        ...
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Carry out ``work`` in a task that no call's cancellation reaches; it must not raise."""
+        ...
+
+
 class Clock(Protocol):
     """Time, as a port, so that tests need none."""
 
@@ -40,6 +58,10 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+        ...
+
+    def limit(self, seconds: float) -> AbstractContextManager[anyio.CancelScope]:
+        """A scope that is cancelled when so much time has passed."""
         ...
 
 
@@ -66,6 +88,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
+
+    def limit(self, seconds: float) -> AbstractContextManager[anyio.CancelScope]:
+        return anyio.move_on_after(max(0.0, seconds))
 
 
 class SystemEntropy:

@@ -19,7 +19,7 @@ from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.options import CallOptions, Lane
 from fincard_async._sansio.order_no import NUMBER_BYTES, mint
 from fincard_async._sansio.settlement import Sought, adopt, differences, find
-from fincard_async.errors import FincardError, ResponseMismatch
+from fincard_async.errors import FincardError, ResponseMismatch, UsageError
 
 from .pipeline import Pipeline
 
@@ -82,6 +82,8 @@ class Settler:
         while clock.monotonic() < deadline:
             try:
                 found = (await self.look_up(operation, sought, deadline)).record
+            except UsageError:
+                return None  # such as a client that was closed: no later query fares better
             except FincardError:
                 found = None  # the original error is the one that matters, and it is raised
             if found is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 
 import msgspec
 
@@ -17,11 +18,13 @@ from .codec import encode
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
+TOO_DEEP = "the reply is nested too deeply"
 _NULL = msgspec.Raw(b"null")
 # Possessive, and content with the end of the body, so that no body is scanned twice.
 _STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_TOO_MANY = re.compile(rb"[\[{]{%d}" % (MAX_DEPTH + 1))
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}.__getitem__
 _SUCCESS_CODES = frozenset({200, 0, "200", "0"})
 
 
@@ -33,6 +36,9 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     msg: str | None = None
     message: str | None = None
     data: msgspec.Raw = _NULL
+
+    def __repr__(self) -> str:
+        return "Envelope(...)"  # it may stand in a traceback, and nobody knows what is in it
 
     @property
     def succeeded(self) -> bool:
@@ -62,8 +68,9 @@ def too_deep(body: bytes) -> bool:
     """True if the body nests deeper than any answer of this API.
 
     The decoder can exhaust a small thread stack, so this runs first. The count of opening brackets
-    bounds the depth and lets nearly every body pass; a longer one loses its strings, then its
-    innermost pairs, one level at a time. Where brackets do not match, the decoder stops by itself.
+    bounds the depth and lets nearly every body pass. A longer one loses its strings; then a run of
+    opening brackets, the usual attack, decides at once, and else the depth is counted. Where
+    brackets do not match, the decoder stops by itself.
     """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
@@ -71,13 +78,10 @@ def too_deep(body: bytes) -> bool:
         body = _STRING.sub(b"", body)
     else:
         body = b"".join(body.split(b'"')[::2])
-    brackets = body.translate(_ONE_KIND, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        peeled = brackets.replace(b"[]", b"")
-        if len(peeled) == len(brackets):
-            break
-        brackets = peeled
-    return b"[" in brackets
+    brackets = body.translate(None, _NOT_BRACKETS)
+    if _TOO_MANY.search(brackets):
+        return True
+    return max(accumulate(map(_STEP, brackets)), default=0) > MAX_DEPTH
 
 
 def repeats_a_key(body: bytes) -> bool:
@@ -100,19 +104,18 @@ def repeats_a_key(body: bytes) -> bool:
 
 def open_envelope(body: bytes) -> Envelope:
     """Read the envelope, or raise NotAnEnvelope without quoting the body."""
-    refuse_depth(body)
-    # Raised outside of ``except``: a decoder's error can hold the whole body.
-    if (envelope := _decoded(body)) is None:
-        raise NotAnEnvelope(f"the reply of {len(body)} bytes is not a JSON envelope")
+    # Raised outside of ``except``, for a decoder's error can hold the whole body; and without a
+    # variable that holds it, for a traceback shows those.
+    deep, size = too_deep(body), len(body)
+    envelope = None if deep else _decoded(body)
+    del body
+    if deep:
+        raise NotAnEnvelope(TOO_DEEP)
+    if envelope is None:
+        raise NotAnEnvelope(f"the reply of {size} bytes is not a JSON envelope")
     if envelope.success is None and envelope.code is None:
         raise NotAnEnvelope("the reply has neither success nor code")
     return envelope
-
-
-def refuse_depth(body: bytes) -> None:
-    """Raise NotAnEnvelope for a body that no decoder may see."""
-    if too_deep(body):
-        raise NotAnEnvelope("the reply is nested too deeply")
 
 
 def _decoded(body: bytes) -> Envelope | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import msgspec
 
@@ -63,7 +63,17 @@ def as_enum(kind: type[E], value: E | str | None) -> E | None:
 
 
 class PageData(msgspec.Struct, Generic[T], frozen=True, kw_only=True, gc=False):
-    """The ``data`` of a paged answer. Source: seed, "Transaction Queries"."""
+    """The ``data`` of a paged answer. Source: seed, "Transaction Queries".
+
+    A server that writes no rows as null, or leaves them out, means an empty list.
+    """
 
     total: int
-    records: list[T]
+    if TYPE_CHECKING:
+        records: list[T]
+    else:
+        records: list[T] | None = None
+
+        def __post_init__(self) -> None:
+            if self.records is None:
+                msgspec.structs.force_setattr(self, "records", [])

@@ -95,11 +95,16 @@ class Limits:
             force, and clean answers raise it again, up to this.
         rate: Calls per second; None for no limit.
         burst: Calls that may start at once after a pause, when ``rate`` is set.
+        max_waiting: Most calls of one lane that wait for a place; one more is refused at once as
+            ``LocalOverload``. The default lets many thousand reads be gathered on one client: 30 s,
+            the usual time of a call, serve about as many. Each lane has a line of its own, so reads
+            that fill theirs never keep a mutation out.
     """
 
     max_concurrency: int = 100
     rate: float | None = None
     burst: int = 1
+    max_waiting: int = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

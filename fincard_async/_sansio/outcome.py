@@ -12,6 +12,7 @@ from fincard_async.errors import (
     ConnectionLost,
     DuplicateOrder,
     FincardError,
+    LocalOverload,
     NotAnEnvelope,
     OutcomeUnknown,
     ResponseTooLarge,
@@ -39,6 +40,13 @@ def not_sent(message: str, *, passing: bool = False) -> ConnectFailed:
     """Nothing was sent; ``passing`` tells whether another attempt may help."""
     error = ConnectFailed(message)
     error.passing = passing
+    return error
+
+
+def overloaded(message: str) -> LocalOverload:
+    """Nothing was sent, because this client is busy; another attempt would only add to it."""
+    error = LocalOverload(message)
+    error.passing = False
     return error
 
 

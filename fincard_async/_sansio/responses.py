@@ -2,24 +2,35 @@
 
 The HTTP status decides first, then the envelope, then the refusal table of the schema. The mirror
 of ``interpret`` is ``render_result``, with which the sandbox answers.
+
+A traceback shows the variables of the frames it passed, so nothing is raised where a variable holds
+a body or a part of it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from fincard_async import errors
-from fincard_async.errors import ApiError, DecodeError, ResponseMismatch, UnexpectedRedirect
+from fincard_async.errors import (
+    ApiError,
+    DecodeError,
+    NotAnEnvelope,
+    ResponseMismatch,
+    UnexpectedRedirect,
+)
 
 from .codec import rewrite
-from .envelope import Envelope, open_envelope, refuse_depth, render_envelope, repeats_a_key
+from .envelope import TOO_DEEP, Envelope, open_envelope, render_envelope, repeats_a_key, too_deep
 from .messages import HttpResponse
 from .model import Model
 from .operation import Operation
 from .refusals import RefusalRow, find_refusal
+from .secret import Secret
 
 _LONG_DIGITS = re.compile(r"[0-9][0-9 -]{10,}[0-9]")
 _SAFE_FAULT = re.compile(r"(Object missing required field|Expected) [^'\"]*\Z")
@@ -31,8 +42,9 @@ def interpret(
     request: Model,
     response: HttpResponse,
     refusals: Sequence[RefusalRow],
+    header: str = "",
 ) -> object:
-    """Return the decoded ``data``, or raise.
+    """Return the decoded ``data``, or raise. ``header`` is the Authorization that was sent.
 
     Raises:
         UnexpectedRedirect: Any 3xx.
@@ -44,16 +56,18 @@ def interpret(
     if 300 <= status < 400:
         raise UnexpectedRedirect("the server answered with a redirect", status=status)
     if not 200 <= status < 300:
-        raise _refusal_of(_envelope_or_none(response.body), status, refusals)
+        envelope = _envelope_or_none(response.body)
+        raise _refusal_of(envelope, status, refusals, _sent_secrets(request, header))
     if operation.shape == "bare":
-        refuse_depth(response.body)
-        return _decode(operation, response.body)
+        if too_deep(response.body):
+            raise NotAnEnvelope(TOO_DEEP)
+        return _good(_decoded(operation, response.body))
     envelope = open_envelope(response.body)
     if operation.mutates and repeats_a_key(response.body):
         raise DecodeError("the reply names a key twice")
     if not envelope.succeeded:
-        raise _refusal_of(envelope, status, refusals)
-    result = _decode(operation, bytes(envelope.data))
+        raise _refusal_of(envelope, status, refusals, _sent_secrets(request, header))
+    result = _good(_decoded(operation, bytes(envelope.data)))
     _check_echo(operation, request, result)
     return _numbered(operation, request, result)
 
@@ -66,11 +80,16 @@ def render_result(data: object) -> bytes:
 def _envelope_or_none(body: bytes) -> Envelope | None:
     try:
         return open_envelope(body)
-    except errors.NotAnEnvelope:
+    except NotAnEnvelope:
         return None
 
 
-def _refusal_of(envelope: Envelope | None, status: int, refusals: Sequence[RefusalRow]) -> ApiError:
+def _refusal_of(
+    envelope: Envelope | None,
+    status: int,
+    refusals: Sequence[RefusalRow],
+    secrets: Sequence[Secret],
+) -> ApiError:
     code = None if envelope is None else envelope.number
     text = "" if envelope is None else envelope.text
     row = find_refusal(refusals, status, code, text)
@@ -78,6 +97,8 @@ def _refusal_of(envelope: Envelope | None, status: int, refusals: Sequence[Refus
     # Without an envelope the answer may come from a proxy that knows nothing of the order; only
     # a 401 says by itself that the request went no further.
     final = row is not None and row.final and (envelope is not None or status == 401)
+    for secret in secrets:
+        text = text.replace(secret.reveal(), "[secret]")
     said = scrub(text) or ("no message" if envelope is not None else "no envelope")
     return kind(f"the server refused: {said}", code=code, status=status, final=final)
 
@@ -90,15 +111,33 @@ def scrub(text: str) -> str:
     return _LONG_DIGITS.sub("[digits]", line).strip()
 
 
-def _decode(operation: Operation[Model, object], data: bytes) -> object:
+def _sent_secrets(request: Model, header: str) -> list[Secret]:
+    """What the server was told in confidence, and might repeat."""
+    values = (getattr(request, field) for field in request.__struct_fields__)
+    secrets = [value for value in values if isinstance(value, Secret) and value]
+    return [*secrets, Secret(header.removeprefix("Bearer "))] if header else secrets
+
+
+class _Fault(NamedTuple):
+    """What a decoder complained of, without any value."""
+
+    text: str
+
+
+def _good(found: object) -> object:
+    if isinstance(found, _Fault):
+        raise DecodeError(f"the data does not have the documented shape: {found.text}")
+    return found
+
+
+def _decoded(operation: Operation[Model, object], data: bytes) -> object:
     try:
         if operation.aliases:
             data = _rename(operation.aliases, data)
         return operation.decoder.decode(_fit(operation, data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
-        fault = str(error) if _SAFE_FAULT.match(str(error)) else type(error).__name__
-    # Raised outside of ``except``: a decoder's error can hold the whole body.
-    raise DecodeError(f"the data does not have the documented shape: {fault}")
+        # Not raised from here: a decoder's error can hold the whole body.
+        return _Fault(str(error) if _SAFE_FAULT.match(str(error)) else type(error).__name__)
 
 
 def _fit(operation: Operation[Model, object], data: bytes) -> bytes:

@@ -142,6 +142,23 @@ def most_attempts(column: Column, policy: RetryPolicy) -> int:
     return min(2, policy.read_attempts) if column == "sensitive" else policy.write_attempts
 
 
+SETTLING_SHARE: Final = 0.2
+SETTLING_MOST: Final = 5.0
+
+
+def settling_time(
+    operation: Operation[Model, object], policy: RetryPolicy, seconds: float
+) -> float:
+    """Seconds at the end of a call in which no attempt is under way any more.
+
+    Two attempts that hang would use up all of the time, and leave an outcome unknown that one
+    look-up could have told.
+    """
+    if not (operation.mutates and policy.settle and operation.settled_by):
+        return 0.0
+    return min(SETTLING_MOST, SETTLING_SHARE * seconds)
+
+
 def pause(
     step: Step, policy: RetryPolicy, attempts: int, jitter: float, hint: float | None
 ) -> float:

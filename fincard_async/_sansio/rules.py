@@ -1,6 +1,7 @@
 """Checks of a request before anything is sent: one table per operation, from the schema.
 
-A message names the field and the rule, and never quotes the value, which may be a secret.
+A message names the field and the rule, and never quotes the value, which may be a secret; and for a
+secret nothing is raised where its text is a variable, because a traceback shows variables.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fincard_async.errors import ArgumentTypeError, ValidationError
 from .model import Model
 from .money import to_money
 from .operation import Rule
-from .secret import Secret
+from .secret import NotText, Secret
 
 _pattern = lru_cache(maxsize=None)(re.compile)
 _RUN_OF_THREE = re.compile(r"(.)\1\1")
@@ -63,24 +64,32 @@ def check(rules: Sequence[Rule], struct: Model, where: str = "") -> None:
 def _check_text(rule: Rule, value: object, name: str) -> None:
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be a str, not {type(value).__name__}")
-    _check_length(rule, len(value), name, "characters")
-    if rule.pattern is not None and not _pattern(rule.pattern).search(value):
-        raise ValidationError(f"{name} does not have the required form {rule.pattern}")
-    if rule.check is not None and (fault := CHECKS[rule.check](value)):
+    if fault := _fault_of(rule, value):
         raise ValidationError(f"{name} {fault}")
 
 
-def _check_length(rule: Rule, length: int, name: str, unit: str) -> None:
+def _fault_of(rule: Rule, text: str) -> str | None:
+    if fault := _length_fault(rule, len(text), "characters"):
+        return fault
+    if rule.pattern is not None and not _pattern(rule.pattern).search(text):
+        return f"does not have the required form {rule.pattern}"
+    return None if rule.check is None else CHECKS[rule.check](text)
+
+
+def _length_fault(rule: Rule, length: int, unit: str) -> str | None:
     least, most = rule.min_length or 0, rule.max_length
-    if length < least or (most is not None and length > most):
-        span = f"{least}..{most}" if most is not None else f"at least {least}"
-        raise ValidationError(f"{name} must have {span} {unit}, not {length}")
+    if length >= least and (most is None or length <= most):
+        return None
+    span = f"{least}..{most}" if most is not None else f"at least {least}"
+    return f"must have {span} {unit}, not {length}"
 
 
 def _check_secret(rule: Rule, value: object, name: str) -> None:
     if not isinstance(value, Secret):
-        raise ArgumentTypeError(f"{name} must be a Secret, not {type(value).__name__}")
-    _check_text(rule, value.reveal(), name)
+        kind = value.kind if isinstance(value, NotText) else type(value).__name__
+        raise ArgumentTypeError(f"{name} must be a Secret, not {kind}")
+    if fault := _fault_of(rule, value.reveal()):
+        raise ValidationError(f"{name} {fault}")
 
 
 def _check_integer(rule: Rule, value: object, name: str) -> None:
@@ -115,7 +124,8 @@ def _check_boolean(rule: Rule, value: object, name: str) -> None:
 def _check_list(rule: Rule, value: object, name: str) -> None:
     if not isinstance(value, list | tuple):
         raise ArgumentTypeError(f"{name} must be a list, not {type(value).__name__}")
-    _check_length(rule, len(value), name, "items")
+    if fault := _length_fault(rule, len(value), "items"):
+        raise ValidationError(f"{name} {fault}")
     for index, item in enumerate(value):
         if isinstance(item, Model):
             check(rule.fields, item, f"{name}[{index}].")

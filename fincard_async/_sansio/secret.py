@@ -7,7 +7,7 @@ Neither prints, formats, hashes, iterates, copies nor pickles. The one way to a 
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn, overload
+from typing import NoReturn, cast, overload
 
 
 class _Guarded:
@@ -70,10 +70,39 @@ class Sealed(_Guarded):
         return self._text
 
 
+class Quiet(str):
+    """Text of a secret on its way to the wire: a string to all, but for its repr.
+
+    Tools that report crashes take the repr of every variable in a traceback.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'...'"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("text of a secret cannot be copied or pickled")
+
+
 @overload
 def as_secret(value: Secret | str) -> Secret: ...
 @overload
 def as_secret(value: Secret | str | None) -> Secret | None: ...
 def as_secret(value: Secret | str | None) -> Secret | None:
     """Wrap plain text that a caller gave for a secret argument; None and secrets pass."""
-    return Secret(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, Secret):
+        return value
+    return Secret(value) if isinstance(value, str) else cast(Secret, NotText(type(value).__name__))
+
+
+class NotText:
+    """In the place of a secret that a caller gave as a number or as bytes: the rules refuse it.
+
+    It holds the type's name alone, so that the refusal's traceback does not show the value.
+    """
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind

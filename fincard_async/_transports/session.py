@@ -7,22 +7,51 @@ out and then died; and aiohttp reports status 400 for an answer that it cannot p
 
 from __future__ import annotations
 
-import asyncio
-import os
 import ssl
 from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from fincard_async._sansio.envelope import MAX_BODY_BYTES
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
-from fincard_async.errors import ClientClosed, ConfigError, ForkedClient, WrongLoop
+from fincard_async.errors import ConfigError
+
+from .home import Home
 
 _CONNECT_SECONDS: Final = 10.0
 _KEEPALIVE_SECONDS: Final = 15.0
 """Shorter than servers usually keep an idle connection, so that a stale one is rarely met."""
+_MOST_UNASKED: Final = 500
+"""Connections in a row that are passed over; a proxy may have spoken on every idle one."""
+
+
+class _Body(bytes):
+    """A body on its way through aiohttp, whose frames a cancelled call's traceback shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+class _Chunks:
+    """What has arrived of a reply, where no traceback shows it."""
+
+    __slots__ = ("_parts", "size")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        self._parts.append(part)
+        self.size += len(part)
+
+    def whole(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
 class _Sent:
@@ -44,6 +73,23 @@ async def _on_headers_sent(
         sent.yes = True
 
 
+class _Unasked(Exception):
+    """Something came over an idle connection: it must not be taken for an answer."""
+
+
+class _Request(aiohttp.ClientRequest):
+    """Uses no connection on which something lies that nobody asked for.
+
+    A proxy that gives up on an idle connection, or that mixes answers up, may say so in the form of
+    an answer; aiohttp would give it to the next request, and a refusal names no order.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if conn.protocol is not None and conn.protocol.should_close:
+            raise _Unasked
+        return await super().send(conn)
+
+
 class SessionTransport:
     """A pool of connections to one origin; opened on first use, in the loop of that use."""
 
@@ -63,9 +109,7 @@ class SessionTransport:
         self._proxy = proxy
         self._given = session
         self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = os.getpid()
-        self._closed = False
+        self._home = Home()
         self._urls: dict[str, URL] = {}
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
@@ -77,44 +121,44 @@ class SessionTransport:
         """
         session = self._open()
         sent = _Sent()
-        failure: TransportFailure
-        try:
-            async with session.post(
-                self._url(request.path),
-                data=request.body,
-                headers=request.headers,
-                allow_redirects=False,
-                proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(
-                    total=timeout, connect=min(timeout, _CONNECT_SECONDS)
-                ),
-                trace_request_ctx=sent,
-            ) as response:
-                body = await _read(response)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return HttpResponse(response.status, headers, body)
-        except TransportFailure:
-            raise
-        except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
-            failure = _failure(error, sent.yes)
+        failure = TransportFailure("connect", sent=False, detail="the server speaks unasked")
+        for _ in range(_MOST_UNASKED):
+            try:
+                return await self._exchange(session, request, timeout, sent)
+            except _Unasked:
+                continue  # nothing was sent, and that connection is closed
+            except TransportFailure:
+                raise
+            except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
+                failure = _failure(error, sent.yes)
+                break
         raise failure
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: HttpRequest, timeout: float, sent: _Sent
+    ) -> HttpResponse:
+        async with session.post(
+            self._url(request.path),
+            data=_Body(request.body),
+            headers=request.headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+            timeout=aiohttp.ClientTimeout(total=timeout, connect=min(timeout, _CONNECT_SECONDS)),
+            trace_request_ctx=sent,
+        ) as response:
+            body = await _read(response)
+            return HttpResponse(response.status, _headers(response), body)
 
     async def aclose(self) -> None:
         """Close every connection; a session that the caller gave stays open."""
-        self._closed = True
-        if self._session is not None and self._session is not self._given:
+        mine = self._home.leave()
+        if mine and self._session is not None and self._session is not self._given:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise ClientClosed("the client is closed")
-        if os.getpid() != self._pid:
-            raise ForkedClient("the client belongs to the parent process; create one after fork")
-        loop = asyncio.get_running_loop()
+        self._home.enter()
         if self._session is None:
-            self._session, self._loop = self._make_session(), loop
-        elif loop is not self._loop:
-            raise WrongLoop("the client belongs to another event loop; create one per loop")
+            self._session = self._make_session()
         return self._session
 
     def _make_session(self) -> aiohttp.ClientSession:
@@ -133,6 +177,7 @@ class SessionTransport:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             auto_decompress=False,
             trust_env=False,
+            request_class=_Request,
             trace_configs=[trace],
         )
 
@@ -149,20 +194,28 @@ def _verified() -> ssl.SSLContext:
     return context
 
 
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """By lower-case name; a header that came twice is one list, as HTTP has it."""
+    headers: dict[str, str] = {}
+    for name, value in response.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The whole body, bounded; an encoding that was not asked for is not unpacked."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise TransportFailure("malformed", sent=True, detail="the reply has a content encoding")
     if (response.content_length or 0) > MAX_BODY_BYTES:
         raise _too_large(response)
-    chunks: list[bytes] = []
-    size = 0
+    chunks = _Chunks()
     async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
+        chunks.add(chunk)
+        del chunk
+        if chunks.size > MAX_BODY_BYTES:
             raise _too_large(response)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return chunks.whole()
 
 
 def _too_large(response: aiohttp.ClientResponse) -> TransportFailure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from .cards_file import read_card_nos
 from .output import Row, default_format, json_line, present, print_table, record, say
 from .progress import Meter, Quiet, meter
 from .settings import Setup, pass_setup, run
+from .watching import Shard, WatchSettings, part_of, say_how_it_went, watch_cards
 
 Balance: TypeAlias = CardBalance | tuple[str, FincardError]
 """A balance, or the id of a card and what went wrong with it."""
@@ -32,24 +34,76 @@ COLUMNS: Final = ("card_no", "amount", "used_amount", "currency")
 @click.option("--json", "as_json", is_flag=True, help="NDJSON also on a terminal.")
 @click.option(
     "--concurrency",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, 10_000),
     default=20,
     show_default=True,
     help="Most calls at once.",
 )
+@click.option("--watch", is_flag=True, help="Go on, and show what changes, until Ctrl-C.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: time between two reads of a card.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="CALLS",
+    help="With --watch: most calls a second. Default: as many as the interval needs.",
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="With --watch: stop after so long.",
+)
+@click.option(
+    "--shard",
+    type=Shard(),
+    help="Only the I-th of N parts of FILE; N processes with the same FILE read every card once.",
+)
 @pass_setup
-def balances(setup: Setup, file: Path, as_json: bool, concurrency: int) -> None:
+def balances(
+    setup: Setup,
+    file: Path,
+    as_json: bool,
+    concurrency: int,
+    watch: bool,
+    interval: float,
+    rate: float | None,
+    seconds: float | None,
+    shard: tuple[int, int] | None,
+) -> None:
     """Read the balances of the cards in FILE.
 
     FILE is a CSV with a column card_no, NDJSON with card_no (such as the report of `fincard
     issue`), or one id to a line. Prints a table on a terminal, and NDJSON in a pipe in the order
     in which the answers come. A card that fails does not stop the others; then the exit code is 1.
+
+    With --watch every card is read again and again: a live table on a terminal, and in a pipe one
+    line of NDJSON for each change.
     """
     cards = read_card_nos(file)
     if cards.without:
         say(f"{cards.without} rows without a card are passed over", err=True)
+    card_nos = part_of(cards.card_nos, shard)
+    if watch:
+        how = WatchSettings(
+            interval=interval,
+            concurrency=concurrency,
+            rate=rate,
+            seconds=seconds,
+            as_json=as_json,
+        )
+        began = time.monotonic()
+        say_how_it_went(run(watch_cards, setup.client(), card_nos, how), time.monotonic() - began)
+        return
     form = "ndjson" if as_json else default_format()
-    if run(_print, setup, cards.card_nos, form, concurrency):
+    if run(_print, setup, card_nos, form, concurrency):
         raise click.exceptions.Exit(FAILED)
 
 

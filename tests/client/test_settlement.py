@@ -133,16 +133,46 @@ async def test_what_lands_later_is_found_later() -> None:
         assert here.client.in_doubt() == ()
 
 
-async def test_a_call_without_time_left_is_not_looked_up() -> None:
-    """The deadline is the call's own: when an attempt took it all, nothing more is sent."""
-    async with world(("cards.deposit", None, "commit-then-hang")) as here:
+HANGS = ("cards.deposit", None, "commit-then-hang")
+
+
+@pytest.mark.parametrize("timeout", [1.0, 2.0, 10.0, 15.0, 30.0, 31.0, 60.0])
+@pytest.mark.parametrize("policy", [RetryPolicy(), SEND_ONCE], ids=["resent", "once"])
+async def test_attempts_that_hang_leave_time_to_settle(policy: RetryPolicy, timeout: float) -> None:
+    """However long each attempt takes, a look-up still fits: the call ends with its result."""
+    async with world(HANGS, retry=policy) as here:
         card = await here.card()
+        began = here.clock.monotonic()
+        options = CallOptions(timeout=timeout)
+        order = await here.client.cards.deposit(card, amount="10", options=options)
+        assert here.clock.monotonic() - began < timeout
+        assert here.wire.sent("transaction")
+        assert here.client.in_doubt() == ()
+        assert order.merchant_order_no
+
+
+async def test_who_does_not_settle_has_all_the_time() -> None:
+    """Without look-ups nothing is kept back: the attempt may use the whole deadline."""
+    async with world(HANGS, retry=NO_RETRY) as here:
+        card = await here.card()
+        began = here.clock.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            await here.client.cards.deposit(card, amount="10", options=CallOptions(timeout=10.0))
+        assert here.clock.monotonic() - began == 10.0
+
+
+async def test_a_call_ends_at_its_deadline_though_the_look_up_hangs() -> None:
+    """The deadline is the call's own: when a look-up takes the rest of it, the call ends there."""
+    async with world(HANGS, ("transactions.operations", None, "commit-then-hang")) as here:
+        card = await here.client.cards.open(card_type_id=PREPAID, amount="90", holder_id=124801)
         here.wire.requests.clear()
         began = here.clock.monotonic()
         with pytest.raises(OutcomeUnknown):
-            await here.client.cards.deposit(card, amount="10", options=CallOptions(timeout=15.0))
-        assert here.clock.monotonic() - began == 15.0
-        assert len(here.wire.requests) == 1
+            await here.client.cards.deposit(
+                card.card_no or "C1", amount="10", options=CallOptions(timeout=15.0)
+            )
+        assert here.clock.monotonic() - began <= 15.0
+        assert len(here.wire.requests) == 2
         assert len(here.client.in_doubt()) == 1
 
 

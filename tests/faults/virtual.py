@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import anyio
@@ -63,6 +64,10 @@ class LoopClock:
     async def sleep(self, seconds: float) -> None:
         """Let everybody else go on for as long."""
         await anyio.sleep(seconds)
+
+    def limit(self, seconds: float) -> AbstractContextManager[anyio.CancelScope]:
+        """A scope that is cancelled when so much time has passed."""
+        return anyio.move_on_after(max(0.0, seconds))
 
 
 def run(program: Coroutine[Any, Any, T]) -> T:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .table import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("fincard_async", "tests")
+COPIED = ("fincard_async", "tests", "schema")
 PROCESSES = 2
 FAILED = 1
 """What pytest returns if a test failed; anything else but 0 means that it could not run."""
@@ -74,7 +74,7 @@ def _run(mutant: Mutant, place: Path) -> Run:
         target.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-x", "-q", "--timeout=15", "-p", "no:randomly"),
+            *(sys.executable, "-m", "pytest", "-x", "-q", "--timeout=60", "-p", "no:randomly"),
             *("-p", "no:cacheprovider", *(f"tests/{test}" for test in mutant.tests)),
         ],
         cwd=place,

@@ -25,12 +25,27 @@ DAYS: Final = "faults/test_simulation.py::test_seeds[0]"
 MODEL: Final = "faults/test_model.py"
 OVERLOAD: Final = "faults/test_overload.py::test_an_outage_is_not_made_worse"
 CAUSES: Final = "faults/test_causes.py"
+SINGLE: Final = "wirefaults/test_single.py"
+CANCEL: Final = (
+    "wirefaults/test_cancel.py::"
+    "test_every_step_of_every_mutation[session-hangs after it carried it out]"
+)
 PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
 
+WATCH: Final = "top/watch/test_watch.py"
+
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
+_SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
+_SORTED = "                failure = _failure(error, sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                await self.clock.sleep(delay)\n"
 _AGAIN = "                prepared = replace(prepared, body="
+
+
+def wire(group: str) -> str:
+    """The faults of one group, over real sockets."""
+    return f"wirefaults/test_matrix.py::test_every_case_ends_as_the_table_says[session-{group}]"
+
 
 MUTANTS: Final = (
     Mutant(
@@ -116,15 +131,15 @@ MUTANTS: Final = (
     Mutant(
         "every waiter logs in",
         "_runtime/auth.py",
-        "            if self._flight is not None:\n",
-        "            if False:\n",
+        "self._flight or self._begin(deadline)",
+        "self._begin(deadline)",
         (AUTH,),
     ),
     Mutant(
-        "the login has no shield",
+        "a hurried call hurries the login of all",
         "_runtime/auth.py",
-        "        self.scope.shield = True\n",
-        "",
+        "max(deadline, self._clock.monotonic() + self._patience)",
+        "deadline",
         (AUTH,),
     ),
     Mutant(
@@ -207,8 +222,8 @@ MUTANTS: Final = (
     Mutant(
         "settlement outlives the deadline",
         "_runtime/caller.py",
-        "            deadline = started + settings.timeout\n",
-        "            deadline = self._pipeline.clock.monotonic() + settings.timeout\n",
+        "            end = started + settings.timeout - self._pipeline.clock.monotonic()\n",
+        "            end = settings.timeout\n",
         (CAUSES,),
     ),
     Mutant(
@@ -259,5 +274,185 @@ MUTANTS: Final = (
         "        if not isinstance(final, OutcomeUnknown):\n",
         "        if True:\n",
         (CAUSES,),
+    ),
+    Mutant(
+        "no time is kept for settling",
+        _RETRY,
+        "    return min(SETTLING_MOST, SETTLING_SHARE * seconds)\n",
+        "    return 0.0\n",
+        ("client/test_settlement.py",),
+    ),
+    Mutant(
+        "reads fill the line of the money",
+        "_runtime/limiter.py",
+        "        if len(line) >= self._most_waiting:\n",
+        "        if sum(map(len, self._lanes)) >= self._most_waiting:\n",
+        (LIMITER,),
+    ),
+    Mutant(
+        "a cancel scope around a call is not heeded",
+        "_runtime/deadline.py",
+        "    return min(timeout, end - anyio.current_time() - MARGIN)\n",
+        "    return timeout\n",
+        ("runtime/test_deadline.py",),
+    ),
+    Mutant(
+        "a call from another loop is prepared",
+        _RUN,
+        "        self.home.enter()\n        settings",
+        "        settings",
+        ("runtime/test_home.py",),
+    ),
+    Mutant(
+        "any depth is decoded",
+        "_sansio/envelope.py",
+        '    return b"[" in brackets\n',
+        "    return False\n",
+        ("sansio/test_envelope.py",),
+    ),
+    Mutant(
+        "a reply stands in a traceback",
+        "_sansio/envelope.py",
+        "    del body\n",
+        "",
+        ("leaks",),
+    ),
+    Mutant(
+        "the token stands in a traceback",
+        "_runtime/auth.py",
+        "    return Quiet(f",
+        "    return str(f",
+        ("leaks",),
+    ),
+    Mutant(
+        "a PIN stands in a traceback",
+        "_generated/resources/cards.py",
+        "        pin = as_secret(pin)\n",
+        "",
+        ("leaks",),
+    ),
+    Mutant(
+        "the server may repeat a PIN in an error",
+        "_sansio/responses.py",
+        '        text = text.replace(secret.reveal(), "[secret]")\n',
+        "        pass\n",
+        ("leaks",),
+    ),
+    Mutant(
+        "a status that aiohttp made up is the server's",
+        _SESSION,
+        _SORTED,
+        "                if isinstance(error, aiohttp.ClientResponseError):\n"
+        '                    return HttpResponse(error.status, {}, b"")\n' + _SORTED,
+        (wire("HTTP"),),
+    ),
+    Mutant(
+        "a body cut short is whole",
+        _SESSION,
+        "    chunks: list[bytes] = []\n    size = 0\n"
+        "    async for chunk in response.content.iter_any():\n",
+        "    async def forgiving():\n        try:\n"
+        "            async for part in response.content.iter_any():\n                yield part\n"
+        "        except aiohttp.ClientPayloadError:\n            pass\n\n"
+        "    chunks: list[bytes] = []\n    size = 0\n    async for chunk in forgiving():\n",
+        (wire("The connection"),),
+    ),
+    Mutant(
+        "a reset proves that nothing was sent",
+        _SESSION,
+        _SORTED,
+        "                failure = _failure(error, not isinstance(error, aiohttp.ClientOSError))\n",
+        (wire("The connection"),),
+    ),
+    Mutant(
+        "what failed before sending was sent",
+        _SESSION,
+        _SORTED,
+        "                failure = _failure(error, True)\n",
+        (wire("Before the request"),),
+    ),
+    Mutant(
+        "an answer nobody asked for is believed",
+        _SESSION,
+        "        if conn.protocol is not None and conn.protocol.should_close:\n",
+        "        if False:\n",
+        (SINGLE,),
+    ),
+    Mutant(
+        "a cancelled call is a lost connection",
+        _SESSION,
+        "            except Exception as error:",
+        "            except BaseException as error:",
+        (CANCEL,),
+    ),
+    Mutant(
+        "a body has no bound",
+        _SESSION,
+        "        if size > MAX_BODY_BYTES:\n",
+        "        if False:\n",
+        (wire("HTTP"),),
+    ),
+    Mutant(
+        "a cancelled order is forgotten",
+        _RUN,
+        "                self.doubts.add(prepared.order_no, prepared.operation.name)\n",
+        "                pass\n",
+        (CANCEL,),
+    ),
+    Mutant(
+        "a key named twice is fine",
+        _ANSWERS,
+        "    if operation.mutates and repeats_a_key(response.body):\n",
+        "    if False:\n",
+        (wire("The body"),),
+    ),
+    Mutant(
+        "an unknown code is a final refusal",
+        _ANSWERS,
+        "    final = row is not None and row.final and",
+        "    final = (row is None or row.final) and",
+        (wire("Refusals"),),
+    ),
+    Mutant(
+        "a redirect is a refusal like any other",
+        _ANSWERS,
+        "    if 300 <= status < 400:\n",
+        "    if False:\n",
+        (wire("Redirects"),),
+    ),
+    Mutant(
+        "a closed client is asked to the end",
+        "_runtime/settlement.py",
+        "            except UsageError:\n                return None",
+        "            except NotImplementedError:\n                return None",
+        ("wirefaults/test_out_of_place.py",),
+    ),
+    Mutant(
+        "a balance read during a deposit counts",
+        "watch/card.py",
+        "return self.mutating == 0 and self.version == version",
+        "return True",
+        (WATCH,),
+    ),
+    Mutant(
+        "a late consumer sees an old balance",
+        "watch/changes.py",
+        "            self._changes[change.card_no] = msgspec.structs.replace(",
+        "            _ = msgspec.structs.replace(",
+        (WATCH,),
+    ),
+    Mutant(
+        "a hint during a read is lost",
+        "watch/watcher.py",
+        "            card.again = True\n",
+        "            pass\n",
+        (WATCH,),
+    ),
+    Mutant(
+        "a sweep goes before money",
+        "watch/watcher.py",
+        "lane=Lane.BACKGROUND",
+        "lane=Lane.MONEY",
+        ("top/watch/test_overload.py::test_money_does_not_wait_behind_a_sweep",),
     ),
 )

@@ -15,10 +15,12 @@ from fincard_async._runtime.auth import Authorization
 from fincard_async._runtime.doubts import Doubts
 from fincard_async._runtime.hooks import CallEvent, Observer, Observers
 from fincard_async._runtime.limiter import Limiter
+from fincard_async._runtime.mutations import Mutations
 from fincard_async._runtime.pipeline import Pipeline, Settings
 from fincard_async._sansio.budget import RetryBudget
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
 from fincard_async._sansio.options import Limits, RetryPolicy
+from fincard_async._transports.home import Home
 from fincard_async.testing import FakeClock, ScriptedTransport, reply
 from tests.sansio.samples import Ask
 
@@ -94,10 +96,12 @@ class Rig:
         self.doubts = Doubts()
         self.pipeline = Pipeline(
             transport=self.transport or self.wire,
+            home=Home(),
             auth=self.auth,
             limiter=self.limiter,
             budget=self.budget,
             doubts=self.doubts,
+            mutations=Mutations(),
             clock=self.clock,
             entropy=self.dice,
             observers=Observers([*self.extra, *([self.events.append] if self.watched else [])]),

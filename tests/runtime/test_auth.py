@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sys
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from fincard_async._sansio.codec import encode
 from fincard_async._sansio.messages import HttpResponse
 from fincard_async._sansio.secret import Secret
 from fincard_async._sansio.token import Token, make_token
+from fincard_async._transports.home import Home
 from fincard_async.errors import (
     ConfigError,
     ConnectFailed,
@@ -303,7 +305,7 @@ async def test_a_crowd_with_a_cancelled_half_is_one_login() -> None:
     """500 of 1,000 waiters leave while the login is under way; the rest get its token."""
     clock = FakeClock()
     logins = Logins(clock)
-    token = LoginToken(logins, clock)
+    token = LoginToken(logins, clock, Home())
     headers: list[str] = []
 
     async def ask() -> None:
@@ -322,40 +324,118 @@ async def test_a_crowd_with_a_cancelled_half_is_one_login() -> None:
     assert logins.count == 1
 
 
-async def test_a_cancelled_login_that_nobody_waits_for_ends() -> None:
-    """A shield for nobody would only hold up the cancel; the next call logs in by itself."""
+async def test_a_login_that_nobody_waits_for_goes_on() -> None:
+    """Callers with little patience would else begin one login after the other, and end none."""
     clock = FakeClock()
     logins = Logins(clock)
-    token = LoginToken(logins, clock)
+    token = LoginToken(logins, clock, Home())
     async with anyio.create_task_group() as group:
-        group.start_soon(token.header, clock.monotonic() + 60)
+        for _ in range(3):
+            group.start_soon(token.header, clock.monotonic() + 60)
         await logins.started.wait()
-        async with anyio.create_task_group() as waiters:
-            waiters.start_soon(token.header, clock.monotonic() + 60)
-            await anyio.wait_all_tasks_blocked()
-            waiters.cancel_scope.cancel()
+        await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
     logins.go.set()
-    assert await token.header(clock.monotonic() + 60) == "Bearer t2"
+    assert await token.header(clock.monotonic() + 60) == "Bearer t1"
 
 
-async def test_a_bare_cancel_of_a_task_cancels_nobody_else(anyio_backend_name: str) -> None:
-    """``Task.cancel()`` heeds no shield: the next in line logs in, for all the others."""
+@pytest.mark.parametrize("leaves", ["leader", "waiter", "all but one"])
+async def test_a_bare_cancel_of_a_task_cancels_nobody_else(
+    leaves: str, anyio_backend_name: str
+) -> None:
+    """``Task.cancel()`` ends that call alone: there is one login, and the others get its token."""
     if anyio_backend_name != "asyncio":
         pytest.skip("trio has no bare tasks")
     clock = FakeClock()
     logins = Logins(clock)
-    token = LoginToken(logins, clock)
-    leader = asyncio.create_task(token.header(clock.monotonic() + 60))
+    token = LoginToken(logins, clock, Home())
+    tasks = [asyncio.create_task(token.header(clock.monotonic() + 60)) for _ in range(6)]
     await logins.started.wait()
-    others = [asyncio.create_task(token.header(clock.monotonic() + 60)) for _ in range(5)]
     await anyio.wait_all_tasks_blocked()
-    leader.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await leader
+    gone = {"leader": tasks[:1], "waiter": tasks[3:4], "all but one": tasks[:-1]}[leaves]
+    for task in gone:
+        task.cancel()
+    for ended in await asyncio.gather(*gone, return_exceptions=True):
+        assert type(ended) is asyncio.CancelledError
     logins.go.set()
-    assert await asyncio.gather(*others) == ["Bearer t2"] * 5
-    assert logins.count == 2
+    stayed = [task for task in tasks if task not in gone]
+    assert await asyncio.gather(*stayed) == ["Bearer t1"] * len(stayed)
+    assert logins.count == 1
+
+
+async def test_an_eager_loop_logs_in_as_well(anyio_backend_name: str) -> None:
+    """There a task may be over before it is handed out."""
+    if anyio_backend_name != "asyncio" or sys.version_info < (3, 12):
+        pytest.skip("eager tasks came with Python 3.12")
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    try:
+        clock = FakeClock()
+
+        async def login(deadline: float) -> Token:
+            return make_token("t1", None, clock.wall())
+
+        token = LoginToken(login, clock, Home())
+        assert await token.header(clock.monotonic() + 60) == "Bearer t1"
+    finally:
+        loop.set_task_factory(None)
+
+
+async def test_closing_ends_a_login() -> None:
+    """No task outlives the client, and those who wait are told why there is no token."""
+    ended = anyio.Event()
+
+    class Hangs:
+        async def send(self, request: object, timeout: float) -> HttpResponse:
+            arrived.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                ended.set()
+            raise AssertionError
+
+        async def aclose(self) -> None: ...
+
+    async def call() -> None:
+        with pytest.raises(errors.ClientClosed):
+            await client.cards.freeze("C1")
+
+    arrived = anyio.Event()
+    client = client_of(None, transport=Hangs())
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await arrived.wait()
+        await client.aclose()
+        assert ended.is_set()
+    assert client.in_doubt() == ()
+
+
+async def test_a_fault_of_the_program_in_a_login_is_told() -> None:
+    """What is no error of this package reaches every caller, instead of a task that nobody sees."""
+    clock = FakeClock()
+
+    async def login(deadline: float) -> Token:
+        raise ZeroDivisionError
+
+    token = LoginToken(login, clock, Home())
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await token.header(clock.monotonic() + 60)
+
+
+async def test_a_hurried_call_does_not_hurry_the_login() -> None:
+    """The login has the client's time, though the call that needs it first has little."""
+    clock = FakeClock()
+    given: list[float] = []
+
+    async def login(deadline: float) -> Token:
+        given.append(deadline - clock.monotonic())
+        return make_token("t1", None, clock.wall())
+
+    for patience in (0.5, 100.0):
+        token = LoginToken(login, clock, Home(), 30.0)
+        await token.header(clock.monotonic() + patience)
+    assert given == [30.0, 100.0]
 
 
 async def test_a_failing_login_is_not_hammered() -> None:
@@ -391,11 +471,11 @@ class Logins:
         return make_token(f"t{number}", None, self.clock.wall())
 
 
-async def test_a_cancelled_login_cancels_nobody_else() -> None:
-    """The call that logs in ends the login for those who wait; then it is cancelled."""
+async def test_a_cancelled_leader_leaves_at_once() -> None:
+    """It does not wait for the end of the login, and the login goes on for the others."""
     clock = FakeClock()
     logins = Logins(clock)
-    token = LoginToken(logins, clock)
+    token = LoginToken(logins, clock, Home())
     headers: list[str] = []
 
     async def ask() -> None:
@@ -404,7 +484,6 @@ async def test_a_cancelled_login_cancels_nobody_else() -> None:
     async def cancelled() -> None:
         with leader:
             await ask()
-            await anyio.lowlevel.checkpoint()
             raise AssertionError("the cancel was lost")
 
     leader = anyio.CancelScope()
@@ -416,9 +495,9 @@ async def test_a_cancelled_login_cancels_nobody_else() -> None:
         await anyio.wait_all_tasks_blocked()
         leader.cancel()
         await anyio.wait_all_tasks_blocked()
+        assert leader.cancelled_caught
         logins.go.set()
-    assert leader.cancelled_caught
-    assert set(headers) == {"Bearer t1"}
+    assert headers == ["Bearer t1"] * 5
     assert logins.count == 1
 
 
@@ -426,7 +505,7 @@ async def test_a_cancelled_waiter_changes_nothing() -> None:
     """Those who wait for a login can leave."""
     clock = FakeClock()
     logins = Logins(clock)
-    token = LoginToken(logins, clock)
+    token = LoginToken(logins, clock, Home())
     headers: list[str] = []
 
     async def ask() -> None:
@@ -449,7 +528,7 @@ async def test_a_waiter_leaves_at_its_own_deadline() -> None:
     """A login that hangs holds nobody longer than the call's own time."""
     clock = FakeClock()
     logins = Logins(clock)
-    token = LoginToken(logins, clock)
+    token = LoginToken(logins, clock, Home())
     async with anyio.create_task_group() as group:
         group.start_soon(token.header, clock.monotonic() + 60)
         await logins.started.wait()
@@ -459,16 +538,16 @@ async def test_a_waiter_leaves_at_its_own_deadline() -> None:
     assert logins.count == 1
 
 
-async def test_the_deadline_of_one_call_is_not_the_failure_of_all() -> None:
-    """A call with little time fails alone; the next in line logs in with its own time."""
+async def test_the_deadline_of_one_login_is_not_the_failure_of_all() -> None:
+    """A login that had too little time says nothing to a call that has more: there is another."""
     clock = FakeClock()
     logins = Logins(clock)
     logins.error = TimedOut("too slow")
-    token = LoginToken(logins, clock)
+    token = LoginToken(logins, clock, Home())
     headers: list[str] = []
 
     async def hurried() -> None:
-        with pytest.raises(TimedOut):
+        with pytest.raises(ConnectFailed, match="no login before the deadline"):
             await token.header(clock.monotonic() + 50)
 
     async def patient() -> None:
@@ -483,12 +562,33 @@ async def test_the_deadline_of_one_call_is_not_the_failure_of_all() -> None:
     assert headers == ["Bearer t2"]
 
 
+async def test_a_waiter_leaves_by_the_clients_clock() -> None:
+    """Not by the machine's: a test of a user moves the one and not the other."""
+    clock = FakeClock()
+    logins = Logins(clock)
+    token = LoginToken(logins, clock, Home())
+
+    async def impatient() -> None:
+        with pytest.raises(ConnectFailed, match="no login before the deadline"):
+            await token.header(clock.monotonic() + 500)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(token.header, clock.monotonic() + 1000)
+        await logins.started.wait()
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(impatient)
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(501)
+        logins.go.set()
+    assert logins.count == 1
+
+
 async def test_a_late_401_does_not_drop_a_newer_token() -> None:
     """Only the token that was refused is dropped."""
     clock = FakeClock()
     logins = Logins(clock)
     logins.go.set()
-    token = LoginToken(logins, clock)
+    token = LoginToken(logins, clock, Home())
     first = await token.header(clock.monotonic() + 60)
     assert token.refuse(first)
     second = await token.header(clock.monotonic() + 60)
@@ -504,9 +604,9 @@ async def test_a_remembered_failure_holds_no_frames() -> None:
     async def login(deadline: float) -> Token:
         raise failures[0]
 
-    token = LoginToken(login, clock)
+    token = LoginToken(login, clock, Home())
     with pytest.raises(ServerError) as caught:
         await token.header(clock.monotonic() + 60)
-    assert caught.value is failures[0]
+    assert caught.value is not failures[0]
     kept = [value for value in vars(token).values() if isinstance(value, ServerError)]
     assert [error.__traceback__ for error in kept] == [None]

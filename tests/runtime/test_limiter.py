@@ -12,7 +12,7 @@ from fincard_async._runtime.limiter import Limiter
 from fincard_async._sansio.concurrency import AdaptiveLimit
 from fincard_async._sansio.messages import HttpRequest, HttpResponse
 from fincard_async._sansio.options import NO_RETRY, Lane, Limits
-from fincard_async.errors import ConfigError, ConnectFailed, FincardError
+from fincard_async.errors import ConfigError, ConnectFailed, FincardError, LocalOverload
 from fincard_async.testing import FakeClock, reply
 from tests.sansio.samples import READ, WRITE
 
@@ -175,6 +175,7 @@ async def test_a_place_that_comes_in_time_is_taken() -> None:
         (Limits(rate=0.0), "rate must be more than 0"),
         (Limits(rate=-1.0), "rate must be more than 0"),
         (Limits(rate=1.0, burst=0), "burst at least 1"),
+        (Limits(max_waiting=-1), "max_waiting must not be negative"),
     ],
 )
 async def test_limits_that_would_stop_everything(limits: Limits, message: str) -> None:
@@ -386,14 +387,90 @@ async def test_the_next_takes_over_the_watch() -> None:
 
 
 async def test_a_place_is_refused_when_its_time_is_over() -> None:
-    """A call that waits in a full house leaves at its own deadline, and the line closes up."""
-    clock = FakeClock()
-    limiter = Limiter(Limits(max_concurrency=1), clock)
-    async with limiter.permit(clock.monotonic() + 60, READS):
-        with pytest.raises(ConnectFailed, match="no place"):
-            await limiter.acquire(clock.monotonic() + 0.01, READS)
-    async with limiter.permit(clock.monotonic(), READS):
-        assert limiter.in_flight == 1
+    """A call that waits in a full house leaves at its own deadline, by the client's clock."""
+    house = House(Limits(max_concurrency=1))
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.call, 0, READS)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(house.call, 1, READS, 5.0)
+        group.start_soon(house.call, 2, READS, 60.0)
+        await anyio.wait_all_tasks_blocked()
+        house.clock.advance(4.9)
+        await anyio.wait_all_tasks_blocked()
+        assert house.refused == []
+        house.clock.advance(0.2)
+        await anyio.wait_all_tasks_blocked()
+        assert house.refused == [1]
+        house.leave(0)
+        await anyio.wait_all_tasks_blocked()
+        assert house.inside == [2]
+        house.leave(2)
+
+
+async def test_a_full_lane_refuses_at_once() -> None:
+    """One more than ``max_waiting`` is local overload: nothing was sent, and it is not repeated."""
+    gate = Gate()
+    rig = Rig([], transport=gate, limits=Limits(max_concurrency=2, max_waiting=3))
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(rig.pipeline.run, READ, ASK, None)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(LocalOverload, match="local overload: 3 calls") as caught:
+            await rig.pipeline.run(READ, ASK, None)
+        assert (caught.value.attempts, caught.value.maybe_applied) == (1, False)
+        gate.open.set()
+    assert rig.clock.slept == []
+    assert rig.limiter.allowed == 2
+    await rig.pipeline.run(READ, ASK, None)
+
+
+async def test_reads_that_fill_their_line_keep_no_money_out() -> None:
+    """Each lane has a line of its own; a mutation still waits, and goes first."""
+    house = House(Limits(max_concurrency=1, max_waiting=2))
+    async with anyio.create_task_group() as group:
+        for number, lane in enumerate([READS] * 4 + [SWEEP] * 3 + [MONEY] * 3):
+            group.start_soon(house.call, number, lane)
+            await anyio.wait_all_tasks_blocked()
+        assert house.refused == [3, 6, 9]
+        for _ in range(7):
+            house.leave(house.inside[0])
+            await anyio.wait_all_tasks_blocked()
+    assert house.order == [0, 7, 8, 1, 2, 4, 5]
+
+
+async def test_nobody_may_wait() -> None:
+    """``max_waiting=0`` takes a free place, or none."""
+    house = House(Limits(max_concurrency=1, max_waiting=0))
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.call, 0, MONEY)
+        await anyio.wait_all_tasks_blocked()
+        await house.call(1, MONEY)
+        assert (house.inside, house.refused) == ([0], [1])
+        house.leave(0)
+
+
+@pytest.mark.slow
+async def test_thousands_may_be_gathered_on_one_client() -> None:
+    """With the settings that a client has by itself, all of them are answered."""
+    rig = Rig([DONE] * 10_000, watched=False)
+    async with anyio.create_task_group() as group:
+        for _ in range(10_000):
+            group.start_soon(rig.pipeline.run, READ, ASK, None)
+    assert len(rig.wire.requests) == 10_000
+
+
+@pytest.mark.slow
+async def test_a_crowd_may_leave_at_once() -> None:
+    """Ten thousand waiting calls are cancelled together; the house is empty and goes on."""
+    house = House(Limits(max_concurrency=1))
+    async with anyio.create_task_group() as group:
+        for number in range(10_000):
+            group.start_soon(house.call, number, READS)
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    assert (house.limiter.in_flight, len(house.order)) == (0, 1)
+    house.clock.advance(1.0)
+    await house.limiter.acquire(house.clock.monotonic() + 1.0, READS)
 
 
 async def test_trouble_lowers_what_is_allowed() -> None:

@@ -28,6 +28,7 @@ from fincard_async.errors import (
     ConnectFailed,
     ConnectionLost,
     FincardError,
+    LocalOverload,
     OutcomeUnknown,
     RateLimited,
     ServerError,
@@ -566,7 +567,7 @@ async def test_a_pause_of_the_bucket_is_part_of_the_deadline() -> None:
     """Told to wait longer than the call has, it fails at once, and so does the next one."""
     rig = Rig([reply(status=429, headers={"retry-after": "20"})], timeout=10.0)
     assert (await _fails(rig, READ)).retry_after == 20.0
-    assert type(await _fails(rig, READ)) is ConnectFailed
+    assert type(await _fails(rig, READ)) is LocalOverload
     assert rig.clock.slept == []
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from fincard_async import errors
 from fincard_async._sansio.messages import Reason, TransportFailure
-from fincard_async._sansio.outcome import conclude, from_failure, not_sent
+from fincard_async._sansio.outcome import conclude, from_failure, not_sent, overloaded
 from fincard_async.errors import ConnectFailed, FincardError, OutcomeUnknown
 
 REASONS = typing.get_args(Reason)
@@ -53,6 +53,7 @@ SETTLED: list[FincardError] = [
     errors.ForkedClient("m"),
     ConnectFailed("m"),
     not_sent("m", passing=True),
+    overloaded("m"),
 ]
 OPEN: list[FincardError] = [
     errors.ConnectionLost("m"),

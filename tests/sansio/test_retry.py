@@ -11,7 +11,7 @@ from fincard_async import errors
 from fincard_async._generated.operations import OPERATION_NAMES, load
 from fincard_async._sansio.operation import Safety
 from fincard_async._sansio.options import NO_RETRY, Dedupe, RetryPolicy
-from fincard_async._sansio.outcome import not_sent
+from fincard_async._sansio.outcome import not_sent, overloaded
 from fincard_async._sansio.retry import (
     COST,
     OPEN,
@@ -48,6 +48,7 @@ DOUBTFUL    RAISE RAISE     RAISE RAISE  RAISE
 ERRORS: list[tuple[FincardError, Failure]] = [
     (not_sent("refused", passing=True), Failure.NOT_SENT),
     (not_sent("certificate"), Failure.HOPELESS),
+    (overloaded("too many wait"), Failure.HOPELESS),
     (errors.ValidationError("m"), Failure.HOPELESS),
     (errors.ArgumentTypeError("m"), Failure.HOPELESS),
     (errors.ConfigError("m"), Failure.HOPELESS),

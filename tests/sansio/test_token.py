@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from fincard_async._generated.models.auth import LoginReply
 from fincard_async._runtime.credentials import token_in
 from fincard_async._sansio.codec import make_decoder
+from fincard_async._sansio.secret import Secret
 from fincard_async._sansio.token import jwt_expiry, make_token
 
 NOW = 1_767_225_600.0
@@ -99,13 +100,14 @@ def test_no_token_can_break_a_login(text: str) -> None:
         ({"data": {"token": "a", "expiresAt": "2026-01-02T03:00:00.1234567"}}, "a", None),
         ({"accessToken": "a", "data": {"token": "b"}}, "a", None),
         ({"accessToken": "", "data": {"token": "b"}}, "b", None),
+        ({"token": "a", "expiresIn": 10**400}, "a", None),
     ],
 )
 def test_a_token_is_found_in_every_form_of_login(
     body: object, token: str, lifetime: float | None
 ) -> None:
     """Top level or inside ``data``, under either name; ``expiresAt`` is not looked at."""
-    assert token_in(_login(body)) == (token, lifetime)
+    assert token_in(_login(body)) == (Secret(token), lifetime)
 
 
 @pytest.mark.parametrize(

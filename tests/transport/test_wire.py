@@ -52,6 +52,13 @@ async def test_a_complete_answer_is_brought_back(status: str) -> None:
     )
 
 
+async def test_a_header_that_came_twice_is_a_list() -> None:
+    """Nothing of it is lost: the longer of two pauses is the one to keep."""
+    got = await exchange(says(http(BODY, "Retry-After: 7", "retry-after: 3")))
+    assert isinstance(got, HttpResponse)
+    assert got.headers["retry-after"] == "7, 3"
+
+
 @pytest.mark.parametrize(
     "answer, body",
     [

@@ -113,6 +113,7 @@ class Cards:
 
         Source: seed: Create Card V2
         """
+        card_number = as_secret(card_number)
         return await self._caller.call(
             ops.OPEN,
             OpenCardRequest(
@@ -120,7 +121,7 @@ class Cards:
                 holder_id=holder_id,
                 card_type_id=card_type_id,
                 amount=to_money(amount, "amount"),
-                card_number=as_secret(card_number),
+                card_number=card_number,
                 account_id=account_id,
                 design_id=design_id,
             ),
@@ -532,12 +533,13 @@ class Cards:
 
         Source: seed: Update PIN - Rules
         """
+        pin = as_secret(pin)
         return await self._caller.call(
             ops.UPDATE_PIN,
             UpdatePinRequest(
                 card_no=card_no,
                 merchant_order_no=merchant_order_no,
-                pin=as_secret(pin),
+                pin=pin,
                 client_remark=client_remark,
             ),
             options,
@@ -581,13 +583,15 @@ class Cards:
 
         Source: seed: Activate Card (Physical)
         """
+        pin = as_secret(pin)
+        active_code = as_secret(active_code)
         return await self._caller.call(
             ops.ACTIVATE,
             ActivateCardRequest(
                 merchant_order_no=merchant_order_no,
                 card_no=card_no,
-                pin=as_secret(pin),
-                active_code=as_secret(active_code),
+                pin=pin,
+                active_code=active_code,
                 no_pin_payment_amount=(
                     None
                     if no_pin_payment_amount is None

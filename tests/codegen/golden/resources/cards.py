@@ -103,13 +103,14 @@ class Cards:
 
         Source: seed: Create Card
         """
+        pin = as_secret(pin)
         return await self._caller.call(
             ops.OPEN,
             OpenRequest(
                 merchant_order_no=merchant_order_no,
                 card_type_id=card_type_id,
                 amount=to_money(amount, "amount"),
-                pin=as_secret(pin),
+                pin=pin,
                 limit=(None if limit is None else to_money(limit, "limit")),
                 state=as_enum(CardState, state),
                 simple=simple,

@@ -1,0 +1,1 @@
+"""No secret gets out: canaries in every place, and a look at every way out."""

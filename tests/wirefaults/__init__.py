@@ -1,0 +1,1 @@
+"""The whole client over real sockets, against a server that breaks the wire on purpose."""
