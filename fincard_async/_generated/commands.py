@@ -11,14 +11,14 @@ COMMANDS: Final[tuple[Command, ...]] = (
         resource="accounts",
         name="info",
         operation_name="accounts.info",
-        summary="Read all accounts with their balances, in one answer.",
+        summary="Read all accounts with their balances.",
         shape="list",
     ),
     Command(
         resource="accounts",
         name="list-all",
         operation_name="accounts.list_all",
-        summary="List the accounts page by page, all of them or those of one type.",
+        summary="List accounts page by page.",
         shape="page",
         options=(
             Option(
@@ -157,7 +157,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         resource="accounts",
         name="transfer",
         operation_name="accounts.transfer",
-        summary="Move money between two of the merchant's own accounts.",
+        summary="Move money between two own accounts.",
         shape="object",
         mutates=True,
         options=(

@@ -57,11 +57,11 @@ class AccountsHandlers(Protocol):
     """The merchant's accounts and what moves between them."""
 
     def info(self, request: GetAccountsRequest) -> list[Account]:
-        """Read all accounts with their balances, in one answer."""
+        """Read all accounts with their balances."""
         ...
 
     def list_all(self, request: ListAccountsRequest) -> PageData[Account]:
-        """List the accounts page by page, all of them or those of one type."""
+        """List accounts page by page."""
         ...
 
     def get(self, request: GetAccountRequest) -> Account:
@@ -77,7 +77,7 @@ class AccountsHandlers(Protocol):
         ...
 
     def transfer(self, request: TransferRequest) -> AccountTransfer | Literal[True]:
-        """Move money between two of the merchant's own accounts."""
+        """Move money between two own accounts."""
         ...
 
 

@@ -172,23 +172,23 @@ class Account(Model, frozen=True, kw_only=True):
     account_id: int = field(name="accountId")
     """The account; 19 digits."""
 
-    account_type: AccountType | None = field(name="accountType", default=None)
-    """What it is for."""
+    available_balance: Money | None = field(name="availableBalance", default=None)
+    """What can be spent, in currency."""
 
     currency: str | None = None
     """Currency of the balances."""
 
-    available_balance: Money | None = field(name="availableBalance", default=None)
-    """What can be spent, in currency."""
+    account_type: AccountType | None = field(name="accountType", default=None)
+    """What it is for."""
+
+    account_name: str | None = field(name="accountName", default=None)
+    """Name, for people."""
 
     frozen_balance: Money | None = field(name="frozenBalance", default=None)
     """What is held back, in currency."""
 
     total_balance: Money | None = field(name="totalBalance", default=None)
-    """Both together, in currency."""
-
-    account_name: str | None = field(name="accountName", default=None)
-    """Name, for people."""
+    """What can be spent and what is held back, in currency."""
 
     digital: int | None = None
     """Decimal places to show."""
@@ -227,20 +227,20 @@ class AccountTransaction(Model, frozen=True, kw_only=True):
     biz_type: LedgerReason | None = field(name="bizType", default=None)
     """Why."""
 
-    before_balance: Money | None = field(name="beforeBalance", default=None)
-    """Balance before, in currency."""
+    create_time: int | None = field(name="createTime", default=None)
+    """When it happened, in milliseconds."""
 
     after_balance: Money | None = field(name="afterBalance", default=None)
     """Balance after, in currency."""
+
+    before_balance: Money | None = field(name="beforeBalance", default=None)
+    """Balance before, in currency."""
 
     order_no: str | None = field(name="orderNo", default=None)
     """The platform's number of the operation that caused it."""
 
     remark: str | None = None
     """Remark, for people."""
-
-    create_time: int | None = field(name="createTime", default=None)
-    """When it happened, in milliseconds."""
 
 
 class AccountTransfer(Model, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ INFO: Final[Operation[GetAccountsRequest, Account]] = Operation(
     safety=Safety.READ,
     rules=(),
 )
-"""Read all accounts with their balances, in one answer."""
+"""Read all accounts with their balances."""
 
 LIST_ALL: Final[Operation[ListAccountsRequest, Account]] = Operation(
     name="accounts.list_all",
@@ -56,7 +56,7 @@ LIST_ALL: Final[Operation[ListAccountsRequest, Account]] = Operation(
     ),
     paging=Paging(page="page_num", size="page_size", max_size=10, natural_key=("account_id",)),
 )
-"""List the accounts page by page, all of them or those of one type."""
+"""List accounts page by page."""
 
 GET: Final[Operation[GetAccountRequest, Account]] = Operation(
     name="accounts.get",
@@ -188,4 +188,4 @@ TRANSFER: Final[Operation[TransferRequest, AccountTransfer]] = Operation(
     echo=(("merchant_order_no", "merchant_order_no"),),
     aliases=(("balanceBefore", "beforeBalance"), ("balanceAfter", "afterBalance")),
 )
-"""Move money between two of the merchant's own accounts."""
+"""Move money between two own accounts."""

@@ -38,7 +38,7 @@ class Accounts:
         *,
         options: CallOptions | None = None,
     ) -> list[Account]:
-        """Read all accounts with their balances, in one answer.
+        """Read all accounts with their balances.
 
         What a job can spend is the availableBalance of the account of type WALLET in the
         currency of the cards.
@@ -69,9 +69,10 @@ class Accounts:
         prefetch: int = 0,
         options: CallOptions | None = None,
     ) -> Paginator[Account]:
-        """List the accounts page by page, all of them or those of one type.
+        """List accounts page by page.
 
-        A page has 10 accounts at most, fewer than in any other query.
+        All of them, or those of one type. A page has 10 accounts at most, fewer than in any
+        other query.
 
         Args:
             account_id: Only this account.
@@ -241,8 +242,9 @@ class Accounts:
         merchant_order_no: str | None = None,
         options: CallOptions | None = None,
     ) -> AccountTransfer:
-        """Move money between two of the merchant's own accounts.
+        """Move money between two own accounts.
 
+        The accounts are the merchant's, such as the wallet and one that shared cards draw on.
         Each execution moves the amount again; the order number keeps a repeat from doing so. No
         query knows a transfer by that number, so an outcome that is unknown stays so: compare
         the balances, or the ledger, before it is sent anew under another number. Some servers
