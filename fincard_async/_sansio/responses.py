@@ -179,9 +179,9 @@ def _check_echo(operation: Operation[Model, object], request: Model, result: obj
 
 
 def _numbered(operation: Operation[Model, object], request: Model, result: object) -> object:
-    """The result with the order number of its request, where the server leaves it out."""
+    """The result with the order number of its request, where the answer need not tell it."""
     number = operation.order_number
-    if number is None or getattr(result, number.name, "") is not None:
+    if not operation.or_true or number is None or getattr(result, number.name) is not None:
         return result
-    assert isinstance(result, Model), "only a model has such a field"
+    assert isinstance(result, Model), "the compiler lets no other result be so"
     return msgspec.structs.replace(result, **{number.name: getattr(request, number.name)})
