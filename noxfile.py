@@ -161,6 +161,13 @@ def mutants(session: nox.Session) -> None:
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Client CPU beside bare aiohttp and other SDKs, as one table; docs/performance.md explains."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
 def _pytest(session: nox.Session, *args: str) -> None:
     posargs = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("python", "-m", "pytest", "-q", "--timeout=300", *args, *posargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import ir
+from .build_events import build_callbacks
 from .build_wire import build_wire
 from .names import pascal, snake
 from .nodes import Document, Node, Schema
@@ -18,6 +19,7 @@ def build(schema: Schema) -> ir.Api:
     resources = tuple(
         builder.resource(document) for document in schema if document.root.get("paths")
     )
+    callbacks = build_callbacks(schema, builder.struct)
     modules = {struct.module for struct in builder.structs.values()}
     modules |= {enum.module for enum in builder.enums.values()}
     return ir.Api(
@@ -25,6 +27,7 @@ def build(schema: Schema) -> ir.Api:
         enums=builder.enums,
         resources=resources,
         wire=build_wire(schema),
+        callbacks=callbacks,
         modules=tuple(sorted(modules)),
     )
 
@@ -76,6 +79,7 @@ class _Builder:
             echo=tuple((snake(wire), snake(wire)) for wire in word.get("echo", ())),
             paging=_paging(word),
             sealed=tuple(self._sealed(answer, prefix)),
+            times=tuple(field.name for field in answer.fields if field.type.kind == "timestamp"),
             aliases=tuple(dict.fromkeys(self._aliases(answer))),
             deprecated=one_line(word["deprecated"]) if "deprecated" in word else None,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .checks.components import check_components
+from .checks.events import check_events
 from .checks.examples import check_examples
 from .checks.form import check_form
 from .checks.operations import check_operations
@@ -15,7 +16,7 @@ def check(schema: Schema) -> None:
     if malformed := set(check_form(schema)):
         raise SchemaError(sorted(malformed))
     found: set[Mistake] = set()
-    for rule in (check_words, check_components, check_operations, check_examples):
+    for rule in (check_words, check_components, check_operations, check_events, check_examples):
         found.update(rule(schema))
     if found:
         raise SchemaError(sorted(found))

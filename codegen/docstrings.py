@@ -73,5 +73,10 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join([f"{title}:", *folded])
 
 
+def fold(text: str, indent: int) -> str:
+    """A paragraph of a docstring, indented."""
+    return textwrap.indent(_fold(text), " " * indent)
+
+
 def _fold(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), _WIDTH - 3, break_on_hyphens=False)

@@ -133,6 +133,8 @@ class Operation:
     echo: tuple[tuple[str, str], ...] = ()
     paging: Paging | None = None
     sealed: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    """Python names of the answer's fields that are timestamps."""
     aliases: tuple[tuple[str, str], ...] = ()
     deprecated: str | None = None
 
@@ -199,6 +201,53 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One category of webhooks; fields by their Python names."""
+
+    name: str
+    category: str
+    class_name: str
+    summary: str
+    description: str
+    source: str
+    payload: Struct
+    key: tuple[str, ...]
+    signs: tuple[tuple[str, ...], ...]
+    """Names on the wire; with an exclamation mark where a field must not be there."""
+    state: str | None = None
+    states: tuple[tuple[str, ...], ...] = ()
+    time: str | None = None
+    confirmed_by: tuple[str, str] | None = None
+    """Query, and its filter."""
+    order_number: str | None = None
+    card: str | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names on the wire of the payload's fields that are secret in plain text."""
+        return tuple(field.wire for field in self.payload.fields if field.type.kind == "secret")
+
+    @property
+    def constant(self) -> str:
+        """Name of the constant in the events module."""
+        return self.name.upper()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks:
+    """What the platform sends by itself."""
+
+    document: str
+    signature_headers: tuple[str, ...]
+    category_header: str
+    request_id_header: str
+    envelope: tuple[str, ...]
+    retry_after: tuple[int, ...]
+    ack: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """Everything the generated package says."""
 
@@ -206,6 +255,7 @@ class Api:
     enums: Mapping[str, Enum]
     resources: tuple[Resource, ...]
     wire: Wire
+    callbacks: Callbacks | None = None
     modules: tuple[str, ...] = field(default=())
     """Documents that have models."""
 

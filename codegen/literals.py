@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from .ir import Field, Limits, Operation, Struct, Type
+from .ir import Event, Field, Limits, Operation, Struct, Type
 
 _LONGEST = 70
 _PIECES = textwrap.TextWrapper(
@@ -103,6 +103,30 @@ def operation(found: Operation, structs: Mapping[str, Struct]) -> Code:
         echo=found.echo,
         paging=paging and call("Paging", **{n: getattr(paging, n) for n in paging.__slots__}),
         sealed=found.sealed,
+        times=found.times,
         aliases=found.aliases,
         deprecated=found.deprecated,
+    )
+
+
+def event(found: Event) -> Code:
+    """The constant of one category of webhooks."""
+    asked = found.confirmed_by
+    return call(
+        "EventKind",
+        category=found.category,
+        event=Code(found.class_name),
+        payload=Code(found.payload.name),
+        key=found.key,
+        signs=found.signs,
+        state=found.state,
+        states=found.states,
+        time=found.time,
+        confirmed_by=asked and call("Confirmation", query=asked[0], filter=asked[1]),
+        order_number=found.order_number,
+        card=found.card,
+        secrets=found.secrets,
+        aliases=tuple(
+            (other, field.wire) for field in found.payload.fields for other in field.aliases
+        ),
     )

@@ -36,7 +36,8 @@ RESERVED_ARGUMENTS = frozenset(
 """Names that a stub uses for itself."""
 
 RESERVED_CLASSES = frozenset(
-    {"Amount", "Any", "CallOptions", "Caller", "Command", "Decimal", "Final", "Handlers", "Model"}
+    {"Amount", "Any", "CallOptions", "Caller", "Command", "Confirmation", "Decimal", "EventKind"}
+    | {"Final", "Handlers", "Mapping", "Model", "WebhookEvent"}
     | {"Money", "Operation", "Option", "OrderNumber", "PageData", "Paginator", "Paging", "Protocol"}
     | {"RefusalRow", "Resources", "Rule", "Safety", "Sealed", "Secret", "StrEnum"}
 )

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from . import commands, literals, stubs
 from .descriptions import sentence
-from .docstrings import docstring
+from .docstrings import docstring, fold
 from .ir import Api, Operation, Resource
 from .models import render_models
 from .nodes import Schema
@@ -58,7 +58,8 @@ def _templated(api: Api) -> Iterable[tuple[str, str, str]]:
 
     def printed(template: str, **values: Any) -> str:
         page = environment.get_template(f"{template}.py.jinja")
-        words = {"lit": literals, "stub": stubs, "sentence": sentence, "docstring": docstring}
+        words: dict[str, Any] = {"lit": literals, "stub": stubs, "sentence": sentence}
+        words |= {"docstring": docstring, "fold": fold}
         return page.render(api=api, **words, **values)
 
     for package, text in _PACKAGES.items():
@@ -76,6 +77,10 @@ def _templated(api: Api) -> Iterable[tuple[str, str, str]]:
     yield "public_models.py", "", printed("public_models", imports=_public_models(api))
     yield "wire.py", "common.yaml", printed("wire")
     yield "commands.py", "", printed("commands", commands=commands.commands(api))
+    if api.callbacks is not None:
+        payloads = _by_module(api, {event.payload.name for event in api.callbacks.events})
+        text = printed("events", callbacks=api.callbacks, imports=payloads)
+        yield "events.py", api.callbacks.document, text
 
 
 _PACKAGES = {

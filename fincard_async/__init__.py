@@ -12,7 +12,8 @@ Layout, from the bottom up; a module may import only what stands before it:
     _generated      models, operations and stubs, compiled from the schema
     _runtime        the pipeline of a call, through ports
     _transports     aiohttp          _crypto   RSA
-    client          FincardClient, where all of it meets
+    client          FincardClient, where all of it meets          keys   keys and opened values
+    webhooks                         signed events
     waiters, settle                  what became of an order
     bulk, sandbox, testing, cli      on top of it
 """
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from ._runtime.credentials import BearerToken, PasswordLogin, SessionLogin
 from ._sansio.options import NO_RETRY, CallOptions, Lane, Limits, RequestContext, RetryPolicy
-from ._sansio.paging import Page, Paginator
+from ._sansio.paging import Export, Follow, Page, Paginator, Piece
 from ._sansio.secret import Sealed, Secret
 from ._version import __version__
 from .client import FincardClient
@@ -47,14 +48,17 @@ __all__ = [
     "CallOptions",
     "ConnectFailed",
     "DuplicateOrder",
+    "Export",
     "FincardClient",
     "FincardError",
+    "Follow",
     "Lane",
     "Limits",
     "OutcomeUnknown",
     "Page",
     "Paginator",
     "PasswordLogin",
+    "Piece",
     "PrivateKey",
     "RequestContext",
     "RetryPolicy",

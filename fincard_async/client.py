@@ -25,10 +25,9 @@ from ._sansio.base_url import parse_origin
 from ._sansio.budget import RetryBudget
 from ._sansio.headers import check_value, context_headers, is_token
 from ._sansio.options import CallOptions, Lane, Limits, RequestContext, RetryPolicy
-from ._sansio.secret import Sealed, Secret, as_secret
+from ._sansio.secret import Sealed, as_secret
 from ._sansio.token import Token, make_token
 from ._transports.home import Home
-from .config import load_settings
 from .errors import ConfigError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -36,10 +35,11 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from ._crypto.keys import PrivateKey
-    from ._crypto.opening import CardSecrets
+    from ._crypto.opening import CardKey, CardSecrets
+    from ._generated.events import ThreeDsEvent
     from ._generated.models.cards import SensitiveCard
     from ._generated.models.transactions import ThreeDsRecord
+    from ._sansio.secret import Opened
 
 _BODY_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
@@ -52,7 +52,7 @@ class Core:
     tenant_id: str
     transport: Transport
     home: Home
-    card_key: PrivateKey | None = field(repr=False)
+    card_keys: tuple[CardKey, ...] = field(repr=False)
 
 
 class FincardClient(Resources):
@@ -68,7 +68,8 @@ class FincardClient(Resources):
         auth: ``SessionLogin``, ``PasswordLogin`` or ``BearerToken`` (contract 1.3).
         tenant_id: The tenant, sent as a header with every call (contract 1.4).
         context: Who is calling, for the other context headers.
-        card_key: The merchant's RSA private key; needed by ``unseal`` only.
+        card_key: The merchant's RSA private key, or a ``RemoteKey`` in a key service, or several of
+            them while one is being replaced by another; needed by ``unseal`` only.
         retry: How often and how patiently a failed attempt is repeated.
         limits: Calls in flight and per second.
         timeout: Seconds for one call: login, limits, every attempt and every pause.
@@ -92,7 +93,7 @@ class FincardClient(Resources):
         auth: Auth,
         tenant_id: str,
         context: RequestContext | None = None,
-        card_key: PrivateKey | None = None,
+        card_key: CardKey | Sequence[CardKey] | None = None,
         retry: RetryPolicy | None = None,
         limits: Limits | None = None,
         timeout: float = 30.0,
@@ -111,10 +112,10 @@ class FincardClient(Resources):
         if money_as not in ("number", "string"):
             raise ConfigError('money_as must be "number" or "string"')
         if transport is None:
-            from ._transports.session import SessionTransport
+            from ._transports.choice import choose
 
-            transport = SessionTransport(
-                origin, session=session, ssl_context=ssl_context, proxy=proxy
+            transport = choose(
+                origin, session=session, ssl_context=ssl_context, proxy=proxy, environ=os.environ
             )
         clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
         retry = retry or RetryPolicy()
@@ -139,7 +140,7 @@ class FincardClient(Resources):
             refusals=REFUSALS,
             settings=Settings(headers=headers, timeout=timeout, retry=retry, money_as=money_as),
         )
-        self._core = Core(origin, tenant_id, transport, home, card_key)
+        self._core = Core(origin, tenant_id, transport, home, _all_keys(card_key))
         self._pipeline = replace(
             outside,
             auth=_authorization(auth, tenant_id, outside),
@@ -156,18 +157,22 @@ class FincardClient(Resources):
         Raises:
             ConfigError: A setting is missing or wrong; the message names the variable.
         """
-        settings = load_settings(os.environ if environ is None else environ, profile)
-        key = None
-        if settings.card_key is not None:
-            from ._crypto.keys import PrivateKey
+        from .config import load_settings
 
-            key = PrivateKey.from_file(settings.card_key, settings.card_key_password)
+        settings = load_settings(os.environ if environ is None else environ, profile)
+        keys: list[CardKey] = []
+        if settings.card_key is not None:
+            from ._crypto.sources import keys_from
+
+            keys += keys_from(
+                settings.card_key, settings.card_key_password, settings.card_key_padding
+            )
         return cls(
             base_url=settings.base_url,
             auth=settings.auth,
             tenant_id=settings.tenant_id,
             context=settings.context,
-            card_key=key,
+            card_key=keys,
             timeout=settings.timeout or 30.0,
         )
 
@@ -193,36 +198,61 @@ class FincardClient(Resources):
     @overload
     async def unseal(self, sealed: SensitiveCard) -> CardSecrets: ...
     @overload
-    async def unseal(self, sealed: ThreeDsRecord) -> Secret: ...
+    async def unseal(self, sealed: ThreeDsRecord | ThreeDsEvent | Sealed) -> Opened: ...
     @overload
-    async def unseal(self, sealed: Sealed) -> Secret: ...
-    async def unseal(self, sealed: SensitiveCard | ThreeDsRecord | Sealed) -> CardSecrets | Secret:
+    async def unseal(self, sealed: Sequence[ThreeDsRecord]) -> list[Opened]: ...
+    async def unseal(
+        self,
+        sealed: SensitiveCard | ThreeDsRecord | ThreeDsEvent | Sealed | Sequence[ThreeDsRecord],
+    ) -> CardSecrets | Opened | list[Opened]:
         """Open sealed values with the merchant's key; nothing is sent.
 
+        More than two blocks are opened in a worker thread. What comes out can be overwritten after
+        use, best effort: ``with await client.unseal(card) as secrets: ...``.
+
         Args:
-            sealed: The answer of ``cards.get_sensitive``, a row of ``transactions.three_ds``, or a
-                single value. The content of the first two is checked for its shape; a single value
-                only for being text, so prefer the whole record.
+            sealed: The answer of ``cards.get_sensitive``, a row or some rows of
+                ``transactions.three_ds``, a 3DS webhook, or a single value. All but the last are
+                checked for the shape of what they hold; a single value only for being text, so
+                prefer the whole record.
 
         Raises:
             ConfigError: The client has no ``card_key``.
-            UnsealError: A value does not open with this key.
+            UnsealError: A value does not open with this key, nor with another one given.
         """
-        from ._crypto import opening, sealing
+        from ._crypto import opening
+        from ._generated.events import ThreeDsEvent
         from ._generated.models.cards import SensitiveCard
+        from ._generated.models.transactions import ThreeDsRecord
 
-        if (key := self._core.card_key) is None:
+        if not (keys := self._core.card_keys):
             raise ConfigError("card_key is not set (FINCARD_CARD_KEY): it opens sealed values")
         if isinstance(sealed, Sealed):
-            return sealing.unseal(key, sealed, "text")
+            return (await opening.open_all(keys, [(sealed, "text")]))[0]
         if isinstance(sealed, SensitiveCard):
-            return opening.open_card(key, sealed)
-        return opening.open_three_ds(key, sealed)
+            return await opening.open_card(keys, sealed)
+        if isinstance(sealed, ThreeDsEvent):
+            sealed = sealed.data
+        if isinstance(sealed, ThreeDsRecord):
+            return (await opening.open_three_ds(keys, [sealed]))[0]
+        return await opening.open_three_ds(keys, sealed)
 
     @property
     def origin(self) -> str:
         """Where calls go: ``scheme://host[:port]``."""
         return self._core.origin
+
+    @property
+    def transport_kind(self) -> str:
+        """What carries the calls, and why: for logs and support cases.
+
+        ``LeanTransport`` where the extra ``speedups`` is installed and nothing unusual was asked
+        for, else ``SessionTransport`` with the reason. ``FINCARD_TRANSPORT=session`` in the
+        environment takes the second one in any case.
+        """
+        transport = self._core.transport
+        reason = getattr(transport, "reason", "")
+        return type(transport).__name__ + (f": {reason}" if reason else "")
 
     @property
     def tenant_id(self) -> str:
@@ -257,7 +287,7 @@ class FincardClient(Resources):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({type(self._core.transport).__name__})"
+        return f"{type(self).__name__}({self.transport_kind})"
 
     def _refuse(self, *_: object) -> NoReturn:
         raise TypeError("a client cannot be copied or pickled")
@@ -284,6 +314,12 @@ class FincardClient(Resources):
 
     def _caller(self) -> PipelineCaller:
         return PipelineCaller(self._pipeline)
+
+
+def _all_keys(given: CardKey | Sequence[CardKey] | None) -> tuple[CardKey, ...]:
+    if given is None:
+        return ()
+    return tuple(given) if isinstance(given, Sequence) else (given,)
 
 
 def _authorization(auth: Auth, tenant_id: str, outside: Pipeline) -> Authorization:

@@ -38,6 +38,7 @@ _SETTINGS = (
     "tenant_secret",
     "card_key",
     "card_key_password",
+    "card_key_padding",
     "forwarded_for",
     "forwarded_from",
     "platform",
@@ -56,9 +57,11 @@ class ClientSettings:
     auth: Auth = field(repr=False)
     context: RequestContext
     timeout: float | None
-    card_key: str | None
-    """Path of the merchant's private key."""
+    card_key: str | None = field(repr=False)
+    """Path of the merchant's private key, or several, or the key itself."""
     card_key_password: Secret | None = field(repr=False)
+    card_key_padding: str | None = None
+    """How values are sealed; None for PKCS#1 v1.5."""
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
@@ -82,6 +85,7 @@ def load_settings(environ: Mapping[str, str], profile: str | None = None) -> Cli
         timeout=_seconds(values.get("timeout")),
         card_key=values.get("card_key"),
         card_key_password=_secret(values.get("card_key_password")),
+        card_key_padding=values.get("card_key_padding"),
     )
 
 

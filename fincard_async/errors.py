@@ -22,6 +22,7 @@
         UnexpectedRedirect   a 3xx answer; redirects are never followed
         ResponseTooLarge     longer than the limit
         ResponseMismatch     the answer names another order or card than the request
+        IncompletePagination the pages of a list do not add up; rows are missing
         BadReplySignature    the reply's signature does not verify
       ApiError             the server refused
         Unauthenticated, PermissionDenied, NotFound, InvalidRequest, DuplicateOrder,
@@ -29,6 +30,9 @@
       OutcomeUnknown       a mutation that may have happened; look it up by its order number
       UnsealError          a sealed value cannot be opened
       WebhookError         a webhook that cannot be trusted
+        WebhookRefused       not proven to come from the platform
+        WebhookUnreadable    signed, but not what its category promises
+      ExportError          the files of an export cannot be used
       JournalError         the journal of a bulk job cannot be used
         JournalLocked        another process holds it
 
@@ -51,7 +55,15 @@ class FincardError(Exception):
         code: Business code of the envelope; None without one.
         status: HTTP status of the reply; None without a reply.
         attempts: How many times the request was handed to the transport.
+        delivered: Of a read of many rows, how many the caller got before the error; else None.
+        resume_token: JSON text with which another reader of the same query goes on, also in another
+            process: for ``Paginator.resume``, or the ``checkpoint`` of ``export`` and ``follow``.
+        rows: Of ``collect()``, the rows themselves, for it had not returned any; else empty.
     """
+
+    delivered: int | None = None
+    resume_token: str | None = None
+    rows: tuple[object, ...] = ()
 
     def __init__(
         self,
@@ -169,6 +181,23 @@ class ResponseMismatch(ReplyError):
     """The reply names another order or card than the request."""
 
 
+class IncompletePagination(ReplyError):
+    """The pages of a list do not add up: rows that the server counted do not come.
+
+    Attributes:
+        seen: Rows received, repeated ones included.
+        total: Rows that the server said there are.
+    """
+
+    def __init__(self, message: str, *, seen: int = 0, total: int = 0) -> None:
+        super().__init__(message)
+        self.seen = seen
+        self.total = total
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: {self.seen} rows seen, {self.total} counted by the server"
+
+
 class BadReplySignature(ReplyError):
     """The reply's signature does not verify."""
 
@@ -241,6 +270,18 @@ class UnsealError(FincardError):
 
 class WebhookError(FincardError):
     """A webhook that cannot be trusted."""
+
+
+class WebhookRefused(WebhookError):
+    """It is not proven that the platform sent it: answer 401, without a reason."""
+
+
+class WebhookUnreadable(WebhookError):
+    """The signature is good, but the body is not what its category promises."""
+
+
+class ExportError(FincardError):
+    """The files of an export cannot be used; the message names them."""
 
 
 class JournalError(FincardError):

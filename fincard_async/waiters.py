@@ -3,19 +3,24 @@
 Many waiters of one client share one poller: whoever finds nobody polling takes the turn, asks for
 all, and tells everybody. A few orders are asked for one by one; from ``LIST_FROM`` on, the newest
 operations are listed, one call for a hundred orders. A cancelled waiter passes the turn on.
+
+With an inbox attached, webhook and poll race: a confirmed event ends a wait at once, any other one
+makes the next look come at once. Without webhooks nothing is lost but time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import anyio
 
+from ._generated.events import OperationEvent
 from ._generated.models.common import OperationStatus
 from ._generated.operations import load
 from ._sansio.settlement import Sought
+from ._sansio.webhook import Event
 from .errors import FincardError, TimedOut, UsageError, ValidationError
 
 if TYPE_CHECKING:
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from ._runtime.ports import Clock
     from ._runtime.settlement import Settler
     from .client import FincardClient
+    from .webhooks import Inbox
 
 FINAL: Final = frozenset({OperationStatus.SUCCESS, OperationStatus.FAIL})
 LIST_FROM: Final = 6
@@ -37,6 +43,7 @@ async def wait_until_final(
     operation: CardOperation | Activation | OperationRecord | str,
     *,
     timeout: float,
+    inbox: Inbox | None = None,
 ) -> OperationRecord:
     """Wait for ``success`` or ``fail`` and return the operation's row.
 
@@ -47,6 +54,7 @@ async def wait_until_final(
         client: Any client of the same tenant.
         operation: The answer of a mutation, a row of the operation query, or an order number.
         timeout: Seconds to wait at most.
+        inbox: Its webhooks end waits of this client early, from now on; see ``attach``.
 
     Raises:
         TimedOut: It was not final in time; ``order_no`` is on the error, and waiting may go on.
@@ -59,7 +67,14 @@ async def wait_until_final(
     if timeout <= 0:
         raise ValidationError("timeout must be more than 0 seconds")
     hub = _hub(client)
+    if inbox is not None:
+        hub.listen(inbox)
     return await hub.wait(number, hub.clock.monotonic() + timeout)
+
+
+def attach(client: FincardClient, inbox: Inbox) -> None:
+    """Let the webhooks of an inbox end the waits of a client, until either is gone."""
+    _hub(client).listen(inbox)
 
 
 @dataclass(slots=True)
@@ -84,6 +99,27 @@ class _Hub:
     """Set at the end of the round that is under way; None if nobody polls."""
     nap: anyio.CancelScope | None = None
     """Around the sleep of the one who polls."""
+    inboxes: WeakSet[Inbox] = field(default_factory=WeakSet)
+    told: bool = False
+    """True if a webhook ended a wait since the last round."""
+
+    def listen(self, inbox: Inbox) -> None:
+        if inbox not in self.inboxes:
+            self.inboxes.add(inbox)
+            inbox.subscribe(self.hint)
+
+    def hint(self, event: Event) -> None:
+        """A webhook came: take its row if a query has confirmed it, else look at once."""
+        wait = self.waits.get(event.merchant_order_no or "")
+        if wait is None:
+            return
+        if isinstance(event, OperationEvent) and event.confirmed:
+            _take(wait, event.data)
+        self.told = self.told or wait.record is not None
+        if wait.record is None:
+            wait.next_at = self.clock.monotonic()
+        if self.nap is not None:
+            self.nap.cancel()
 
     async def wait(self, number: str, deadline: float) -> OperationRecord:
         wait = self.waits.setdefault(number, _Wait(next_at=self.clock.monotonic() + _FIRST))
@@ -117,7 +153,7 @@ class _Hub:
             turn.set()
 
     async def _until_due(self, deadline: float) -> None:
-        while True:
+        while not self.told:
             due = min(wait.next_at for wait in self.waits.values())
             pause = min(due, deadline) - self.clock.monotonic()
             if pause <= 0:
@@ -127,10 +163,15 @@ class _Hub:
                     await self.clock.sleep(pause)
             finally:
                 self.nap = None
+        self.told = False
 
     async def _poll(self, deadline: float) -> None:
         now = self.clock.monotonic()
-        due = {number: wait for number, wait in self.waits.items() if wait.next_at <= now}
+        due = {
+            number: wait
+            for number, wait in self.waits.items()
+            if wait.next_at <= now and wait.record is None
+        }
         for wait in due.values():
             wait.asked += 1
             wait.next_at = now + min(_LONGEST, _FIRST * 2.0 ** min(wait.asked, 10))

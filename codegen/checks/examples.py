@@ -63,19 +63,20 @@ def _pairs(parts: Parts) -> Iterator[Mistake]:
 def _strangers(parts: Parts) -> Iterator[Mistake]:
     """Keys of examples that no schema describes: forgotten in the schema, or misspelt."""
     for example in parts.request_examples():
-        yield from _undescribed(parts.schema, parts.request, example.at("value"))
+        yield from undescribed(parts.schema, parts.request, example.at("value"))
     shape, result = parts.answer
     below = {"bare": (), "page": ("data", "records")}.get(shape, ("data",))
     for example in parts.response_examples():
-        yield from _undescribed(parts.schema, result, example.at("value", *below))
+        yield from undescribed(parts.schema, result, example.at("value", *below))
 
 
-def _undescribed(schema: Schema, struct: Node | None, value: Node | None) -> Iterator[Mistake]:
+def undescribed(schema: Schema, struct: Node | None, value: Node | None) -> Iterator[Mistake]:
+    """Keys of a body that no property describes."""
     if struct is None or value is None:
         return
     if isinstance(value.value, list):
         for item in value.children():
-            yield from _undescribed(schema, struct, item)
+            yield from undescribed(schema, struct, item)
         return
     known = {child.key: Property(schema, child) for child in struct.children("properties")}
     aliases = {other: name for name in known for other in known[name].fincard.get("aliases", ())}
@@ -84,7 +85,7 @@ def _undescribed(schema: Schema, struct: Node | None, value: Node | None) -> Ite
         if found is None:
             yield child.mistake(f"{struct.key} does not describe {child.key}")
         elif (inner := found.struct) is not None:
-            yield from _undescribed(schema, inner, child)
+            yield from undescribed(schema, inner, child)
 
 
 def refused(body: Any) -> bool:

@@ -98,18 +98,40 @@ _OPERATION = _object(
     requestBody=_BODY,
     responses=_mapping(_BODY),
 )
+_EVENT_WORDS = _object(
+    source=_TEXT,
+    event=_TEXT,
+    state=_TEXT,
+    time=_TEXT,
+    card=_TEXT,
+    order_number=_TEXT,
+    natural_key=_TEXTS,
+    states=_list(_TEXTS),
+    signs=_list(_TEXTS),
+    confirmed_by=_object(needs=("query", "filter"), query=_TEXT, filter=_TEXT),
+)
+_EVENT = _object(summary=_TEXT, description=_TEXT, x_fincard=_EVENT_WORDS, requestBody=_BODY)
+_CALLBACKS = _object(
+    signature_headers=_TEXTS,
+    category_header=_TEXT,
+    request_id_header=_TEXT,
+    envelope=_mapping(_TEXT),
+    retry_after=_list({"type": "integer", "minimum": 1}, 1),
+)
 _DOCUMENT = {
     **_object(
         needs=("servers", "paths"),
         info=_object(title=_TEXT),
         servers=_list(_object(needs=("url",), url=_TEXT), 1),
         paths=_mapping(_object(post=_OPERATION)),
+        webhooks=_mapping(_object(post=_EVENT)),
         components=_object(schemas=_mapping(_SCHEMA), responses=_mapping(_BODY)),
         x_fincard=_object(
             resource=_TEXT,
             summary=_TEXT,
             headers=_mapping(_object(name=_TEXT, values=_TEXTS)),
             errors=_list({"type": "object"}),
+            events=_CALLBACKS,
         ),
     ),
     "definitions": {"schema": _SCHEMA_FORM},

@@ -2,6 +2,7 @@
 
 Merchant and platform keys of this API are often 1024 bits long and come as base64 without PEM
 armour, sometimes under the wrong PEM label; all of that is read. A key below 2048 bits warns once.
+Reading a private key checks it in full, which takes 40 ms and more: ``load`` does it in a thread.
 """
 
 from __future__ import annotations
@@ -11,21 +12,41 @@ import binascii
 import os
 import re
 import warnings
-from pathlib import Path
-from typing import NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import Final, Literal, NoReturn, TypeVar
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+import anyio.to_thread
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.backends.openssl import backend
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding as paddings, rsa
 
 from fincard_async._sansio.secret import Secret
 from fincard_async.errors import ConfigError
 
+from .files import read_private
+
+Padding = Literal["pkcs1v15", "oaep-sha1", "oaep-sha256"]
+"""How blocks are sealed. Every known delivery has ``pkcs1v15`` (contract 5); prefer OAEP if the
+platform ever offers it."""
+
 _LEAST_BITS = 1024
 _SOUND_BITS = 2048
+_IMPLICIT_REJECTION = 0x30200000
+"""OpenSSL from which on a wrong padding gives noise instead of an error that could be measured."""
 _ARMOUR = re.compile(rb"-----[A-Z ]+-----|\s+")
 _UNREADABLE = "the key is not an RSA key in PEM, DER or base64"
 _LOCKED = "the key needs a password, or the password is wrong"
+
+_PADDINGS: Final[Mapping[Padding, tuple[paddings.AsymmetricPadding, int]]] = {
+    "pkcs1v15": (paddings.PKCS1v15(), 11),
+    "oaep-sha1": (
+        paddings.OAEP(paddings.MGF1(hashes.SHA1()), hashes.SHA1(), None),
+        42,
+    ),
+    "oaep-sha256": (paddings.OAEP(paddings.MGF1(hashes.SHA256()), hashes.SHA256(), None), 66),
+}
+"""Each with the bytes of a block that it takes for itself."""
 
 
 class WeakKeyWarning(UserWarning):
@@ -35,12 +56,15 @@ class WeakKeyWarning(UserWarning):
 class _Key:
     """What both kinds of keys refuse: to be printed, copied or pickled."""
 
-    __slots__ = ("_bits",)
+    __slots__ = ("_bits", "_padding")
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, padding: Padding) -> None:
         if bits < _LEAST_BITS:
             raise ConfigError(f"an RSA key must have at least {_LEAST_BITS} bits, not {bits}")
+        if padding not in _PADDINGS:
+            raise ConfigError(f"padding must be one of {', '.join(_PADDINGS)}")
         self._bits = bits
+        self._padding: Padding = padding
 
     @property
     def bits(self) -> int:
@@ -49,8 +73,13 @@ class _Key:
 
     @property
     def block_bytes(self) -> int:
-        """Bytes of one sealed block."""
+        """Bytes of one sealed block, and of a signature."""
         return (self._bits + 7) // 8
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text that one sealed block holds."""
+        return self.block_bytes - _PADDINGS[self._padding][1]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(<{self._bits} bits>)"
@@ -65,12 +94,12 @@ K = TypeVar("K", bound=_Key)
 
 
 class PublicKey(_Key):
-    """Seals values for the holder of the private key."""
+    """Seals values for the holder of the private key, and checks that holder's signatures."""
 
     __slots__ = ("_key",)
 
-    def __init__(self, key: rsa.RSAPublicKey) -> None:
-        super().__init__(key.key_size)
+    def __init__(self, key: rsa.RSAPublicKey, padding: Padding = "pkcs1v15") -> None:
+        super().__init__(key.key_size, padding)
         self._key = key
 
     @classmethod
@@ -96,21 +125,41 @@ class PublicKey(_Key):
         ).decode("ascii")
 
     def encrypt(self, text: bytes) -> bytes:
-        """One block, PKCS#1 v1.5 (contract 5)."""
-        return self._key.encrypt(text, padding.PKCS1v15())
+        """One block, in the padding of this key."""
+        return self._key.encrypt(text, _PADDINGS[self._padding][0])
+
+    def verifies(self, signature: bytes, body: bytes) -> bool:
+        """True if the holder of the private key signed exactly these bytes: RSASSA-PKCS1-v1_5 with
+        SHA-256 and nothing else (contract 1.5, 4).
+        """
+        if len(signature) != self.block_bytes:
+            return False
+        try:
+            self._key.verify(signature, body, paddings.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            return False
+        return True
 
 
 class PrivateKey(_Key):
-    """Opens values that were sealed for this key."""
+    """Opens values that were sealed for this key, and signs."""
 
     __slots__ = ("_key",)
 
-    def __init__(self, key: rsa.RSAPrivateKey) -> None:
-        super().__init__(key.key_size)
+    def __init__(self, key: rsa.RSAPrivateKey, padding: Padding = "pkcs1v15") -> None:
+        super().__init__(key.key_size, padding)
+        if padding == "pkcs1v15":
+            _need_implicit_rejection(backend.openssl_version_text(), backend)
         self._key = key
 
     @classmethod
-    def parse(cls, data: bytes | str, password: Secret | str | None = None) -> PrivateKey:
+    def parse(
+        cls,
+        data: bytes | str,
+        password: Secret | str | None = None,
+        *,
+        padding: Padding = "pkcs1v15",
+    ) -> PrivateKey:
         """Read PEM, DER or bare base64 (PKCS#8 or PKCS#1, also under the wrong label).
 
         Raises:
@@ -120,25 +169,72 @@ class PrivateKey(_Key):
         del data, password  # a raised error shows the variables of its frames
         if isinstance(key, str):
             raise ConfigError(key)
-        return _weighed(cls(key))
+        return _weighed(cls(key, padding))
 
     @classmethod
     def from_file(
-        cls, path: str | os.PathLike[str], password: Secret | str | None = None
+        cls,
+        path: str | os.PathLike[str],
+        password: Secret | str | None = None,
+        *,
+        padding: Padding = "pkcs1v15",
     ) -> PrivateKey:
-        """Read a key file; see ``parse``.
+        """Read a key file; see ``parse``. A file that others can read warns.
 
         Raises:
-            ConfigError: The file cannot be read, or holds no usable key.
+            ConfigError: The file cannot be read, others can write it, or it holds no usable key.
         """
-        found = _read_file(path)
+        found = read_private(path)
         if isinstance(found, str):
             raise ConfigError(found)
         key = _read_private(found, password)
         del found, password
         if isinstance(key, str):
             raise ConfigError(key)
-        return _weighed(cls(key))
+        return _weighed(cls(key, padding))
+
+    @classmethod
+    def from_env(
+        cls,
+        name: str = "FINCARD_CARD_KEY",
+        password: Secret | str | None = None,
+        *,
+        padding: Padding = "pkcs1v15",
+        environ: Mapping[str, str] | None = None,
+    ) -> PrivateKey:
+        """Read the key that a variable names, or holds. A file is better: children inherit the
+        environment, and diagnostics print it.
+
+        Raises:
+            ConfigError: The variable is not set, or leads to no usable key.
+        """
+        text = (os.environ if environ is None else environ).get(name)
+        if not text:
+            raise ConfigError(f"{name} is not set")
+        if not is_key_text(text):
+            return cls.from_file(text, password, padding=padding)
+        key = _read_private(text, password)
+        del text, password, environ
+        if isinstance(key, str):
+            raise ConfigError(key)
+        return _weighed(cls(key, padding))
+
+    @classmethod
+    async def load(
+        cls,
+        path: str | os.PathLike[str],
+        password: Secret | str | None = None,
+        *,
+        padding: Padding = "pkcs1v15",
+    ) -> PrivateKey:
+        """``from_file`` in a worker thread, so that the event loop goes on during the check.
+
+        Raises:
+            ConfigError: As ``from_file``.
+        """
+        return await anyio.to_thread.run_sync(
+            lambda: cls.from_file(path, password, padding=padding)
+        )
 
     @classmethod
     def generate(cls, bits: int = _SOUND_BITS) -> PrivateKey:
@@ -147,7 +243,11 @@ class PrivateKey(_Key):
 
     def public_key(self) -> PublicKey:
         """The other half."""
-        return PublicKey(self._key.public_key())
+        return PublicKey(self._key.public_key(), self._padding)
+
+    def with_padding(self, padding: Padding) -> PrivateKey:
+        """The same key for values that are sealed in another way."""
+        return PrivateKey(self._key, padding)
 
     def pem(self) -> Secret:
         """The key as PKCS#8 PEM text, without a password."""
@@ -159,8 +259,25 @@ class PrivateKey(_Key):
         return Secret(text.decode("ascii"))
 
     def decrypt(self, block: bytes) -> bytes:
-        """One block, PKCS#1 v1.5. A wrong key gives random bytes, not an error: check the shape."""
-        return self._key.decrypt(block, padding.PKCS1v15())
+        """One block. A wrong key may give random bytes and no error: check the shape."""
+        return self._key.decrypt(block, _PADDINGS[self._padding][0])
+
+    def sign(self, body: bytes) -> bytes:
+        """The signature of these bytes: RSASSA-PKCS1-v1_5 with SHA-256 (contract 1.5, 4)."""
+        return self._key.sign(body, paddings.PKCS1v15(), hashes.SHA256())
+
+
+def is_key_text(text: str) -> bool:
+    """True for the text of a key, False for the path of a file."""
+    bare = "".join(text.split())
+    return "-----BEGIN" in text or (len(bare) > 100 and bare.startswith("MI"))
+
+
+def _need_implicit_rejection(version: str, found: object) -> None:
+    """Refuse a backend on which a wrong padding could be told from its error or its time."""
+    number: int = getattr(found, "openssl_version_number", lambda: 0)()
+    if version.startswith("OpenSSL ") and number < _IMPLICIT_REJECTION:
+        raise ConfigError("cryptography is built with an OpenSSL older than 3.2: update it")
 
 
 def _weighed(key: K) -> K:
@@ -185,14 +302,6 @@ def _spellings(data: bytes | str) -> list[bytes]:
         return [raw, base64.b64decode(_ARMOUR.sub(b"", raw), validate=True)]
     except (binascii.Error, ValueError):
         return [raw]
-
-
-def _read_file(path: str | os.PathLike[str]) -> bytes | str:
-    """What the file holds, or why it cannot be read."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        return f"the key file cannot be read: {error.strerror}"
 
 
 def _read_private(data: bytes | str, password: Secret | str | None) -> rsa.RSAPrivateKey | str:

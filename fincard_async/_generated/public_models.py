@@ -49,6 +49,13 @@ from fincard_async._generated.models.transactions import (
     PurchaseRecord,
     ThreeDsRecord,
 )
+from fincard_async._generated.models.webhooks import (
+    EmailChangeNotice,
+    HolderNotice,
+    WalletDepositNotice,
+    WalletNotice,
+    WorkOrderNotice,
+)
 
 __all__ = [
     "Account",
@@ -73,8 +80,10 @@ __all__ = [
     "CardType",
     "CardTypeMetadata",
     "CardTypeStatus",
+    "EmailChangeNotice",
     "FeeType",
     "HolderInfo",
+    "HolderNotice",
     "LedgerDirection",
     "LedgerReason",
     "MerchantData",
@@ -90,4 +99,7 @@ __all__ = [
     "ThreeDsRecord",
     "ThreeDsType",
     "TransferType",
+    "WalletDepositNotice",
+    "WalletNotice",
+    "WorkOrderNotice",
 ]

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar, cast
 
-import msgspec
-
-from fincard_async._sansio.model import Model, PageData
+from fincard_async._sansio.model import Model
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.options import CallOptions
 from fincard_async._sansio.paging import Paginator
@@ -19,6 +17,7 @@ from fincard_async.errors import DuplicateOrder, OutcomeUnknown
 from .deadline import seconds_for
 from .paginator import PageReader
 from .pipeline import Pipeline, merge
+from .query import Query
 from .settlement import Settler
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
@@ -66,12 +65,4 @@ class PipelineCaller:
         self, operation: Operation[I, O], request: I, options: CallOptions | None, prefetch: int
     ) -> Paginator[O]:
         """The rows of a paged query; nothing is sent yet."""
-        paging = operation.paging
-        assert paging is not None, "the schema gives every paged operation its paging"
-
-        async def read(number: int) -> PageData[O]:
-            page_request = msgspec.structs.replace(request, **{paging.page: number})
-            return cast(PageData[O], await self._pipeline.run(operation, page_request, options))
-
-        size = getattr(request, paging.size)
-        return PageReader(read, size=size, paging=paging, prefetch=prefetch)
+        return PageReader(Query(self._pipeline, operation, request, options), prefetch=prefetch)

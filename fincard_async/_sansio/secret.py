@@ -7,7 +7,9 @@ Neither prints, formats, hashes, iterates, copies nor pickles. The one way to a 
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn, cast, overload
+from typing import NoReturn, Self, cast, overload
+
+from fincard_async.errors import UsageError
 
 
 class _Guarded:
@@ -20,6 +22,10 @@ class _Guarded:
             raise TypeError(f"{type(self).__name__} holds text, not {type(text).__name__}")
         self._text = text
 
+    def _read(self) -> str:
+        """The text, for this module only."""
+        return self._text
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(...)"
 
@@ -29,13 +35,13 @@ class _Guarded:
         return repr(self)
 
     def __bool__(self) -> bool:
-        return bool(self._text)
+        return bool(self._read())
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        if not isinstance(other, Secret if isinstance(self, Secret) else Sealed):
             return NotImplemented
         # An error of the codec would hold the text, so no text may be an error.
-        mine, theirs = (each._text.encode("utf-8", "surrogatepass") for each in (self, other))
+        mine, theirs = (each._read().encode("utf-8", "surrogatepass") for each in (self, other))
         return hmac.compare_digest(mine, theirs)
 
     __hash__ = None  # type: ignore[assignment]  # a hash would let a dictionary compare secrets
@@ -53,7 +59,54 @@ class Secret(_Guarded):
 
     def reveal(self) -> str:
         """Return the text. Keep it in as few variables, for as short a time, as you can."""
-        return self._text
+        return self._read()
+
+
+class Opened(Secret):
+    """A secret that was sealed: it can be overwritten when it has been used.
+
+    As ``with`` value, or by ``wipe()``. This is best effort: Python copies text as it likes, every
+    ``reveal()`` makes another copy, and none of those can be reached any more.
+    """
+
+    __slots__ = ("_bytes", "_gone")
+
+    def __init__(self, text: str) -> None:
+        super().__init__("")
+        self._bytes = bytearray(text, "utf-8")
+        self._gone = False
+
+    def _read(self) -> str:
+        if self._gone:
+            raise UsageError("the secret was wiped")
+        return self._bytes.decode("utf-8")
+
+    def wipe(self) -> None:
+        """Overwrite the text; ``reveal()`` raises from here on."""
+        self._bytes[:] = bytes(len(self._bytes))
+        self._gone = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wipe()
+
+
+class Pan(Opened):
+    """The number printed on a card. Its ends are readable; all of it only through ``reveal()``."""
+
+    __slots__ = ()
+
+    @property
+    def last4(self) -> str:
+        """The last four digits, by which people know a card."""
+        return self._read()[-4:]
+
+    @property
+    def bin6(self) -> str:
+        """The first six digits, which name the issuer."""
+        return self._read()[:6]
 
 
 class Sealed(_Guarded):

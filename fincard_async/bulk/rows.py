@@ -40,6 +40,8 @@ class IssueRow:
     account_id: int | None = None
     card_number: Secret | None = None
     """Printed number of a card that was bought offline."""
+    generation: int = 0
+    """Raise it to issue a second card for a row of the same id, on purpose."""
     line: int | None = None
     """Where it stands in its file."""
 

@@ -45,6 +45,13 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (errors.InsufficientFunds, "nothing happened; add funds, then run the command again"),
     (errors.RateLimited, "wait, then run the command again"),
     (errors.UnsealError, "check that FINCARD_CARD_KEY is the private key of this merchant"),
+    (errors.ExportError, "wait for the other run, or remove the .part files to begin again"),
+    (
+        errors.WebhookRefused,
+        "do not act on it; check that FINCARD_WEBHOOK_KEY is the platform's key, and that the body"
+        " is the bytes as they came",
+    ),
+    (errors.WebhookUnreadable, "the platform signed it; tell its support, with the category"),
     (errors.JournalLocked, "wait until the other process ends; a job runs once at a time"),
     (errors.JournalError, "no row was sent after this; then run the same command again"),
 )

@@ -18,8 +18,10 @@ from .doctor import doctor
 from .endpoints import resource_groups
 from .issue import issue
 from .output import say
+from .reconcile import reconcile
 from .sandbox import sandbox
 from .settings import Setup
+from .webhooks import webhooks
 
 _ARGV = "fincard.argv"
 _MOST_FAULTS = 20
@@ -101,5 +103,8 @@ def _show_faults(error: InputError) -> None:
     say("       nothing was sent; mend the file and run the command again", err=True)
 
 
-for _command in (demo, issue, balances, sandbox, doctor, *resource_groups()):
+for _command in (
+    *(demo, issue, balances, reconcile, sandbox, webhooks, doctor),
+    *resource_groups(),
+):
     app.add_command(_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
@@ -24,6 +25,7 @@ async def carry_out(
     form: str,
     limit: int | None,
     reveal: bool,
+    window: Window | None = None,
 ) -> None:
     """Call the method that the generated table names; print its answer.
 
@@ -34,27 +36,43 @@ async def carry_out(
         form: One of ``output.FORMATS``.
         limit: Most rows of a paged answer; None for all.
         reveal: Open sealed values.
+        window: Read the rows of this window whole, oldest first, and not page by page.
 
     Raises:
         FincardError: As the method does.
     """
-    method = command.operation_name.partition(".")[2]
     async with client:
         with warnings.catch_warnings():
             # click has said so already.
             warnings.simplefilter("ignore", DeprecationWarning)
-            answer = getattr(getattr(client, command.resource), method)(**arguments)
+            answer = call(client, command, arguments)
             if command.shape != "page":
                 answer = await answer
         if command.shape in ("object", "bare"):
             print_record(await _row(client, answer, reveal=reveal), form)
             return
         rows = answer if command.shape == "page" else _each(answer)
+        if window is not None:
+            rows = answer.export(since=window.since, until=window.until)
         kept = _Kept(rows, limit)
         columns = operations.load(command.operation_name).output.__struct_fields__
         await print_rows(_rows(client, kept, reveal=reveal), columns, form)
         if kept.more:
             say(f"the first {limit} rows; --limit 0 shows all", err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time, in milliseconds; None leaves an end open."""
+
+    since: int | None
+    until: int | None
+
+
+def call(client: FincardClient, command: Command, arguments: Mapping[str, object]) -> Any:
+    """Call the method of the client; what is not a page must be awaited."""
+    method = command.operation_name.partition(".")[2]
+    return getattr(getattr(client, command.resource), method)(**arguments)
 
 
 class _Kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from itertools import groupby
+from pathlib import Path
 from typing import Final
 
 import click
@@ -15,8 +16,9 @@ from fincard_async._generated.commands import COMMANDS
 from fincard_async._generated.resources_index import Resources
 from fincard_async._sansio.commands import Command
 
-from .calls import carry_out
+from .calls import Window, carry_out
 from .output import FORMATS, cell, default_format, plain
+from .saving import FILE_FORMATS, save_rows, window_options
 from .settings import Setup, confirm, on_loopback, pass_setup, run
 from .values import parameter
 
@@ -74,14 +76,15 @@ def _parameters(command: Command) -> list[click.Parameter]:
 def _choices(command: Command) -> list[click.Parameter]:
     """What the person may choose about asking and printing."""
     forms = [form for form in FORMATS if form != "csv" or command.shape in ("list", "page")]
+    text = "Default: table on a terminal, ndjson elsewhere."
+    if command.shape == "page":
+        forms += [form for form in FILE_FORMATS if form not in forms]
+        text += f" With --output by the end of its name: {', '.join(FILE_FORMATS)}."
     made: list[click.Parameter] = [
-        click.Option(
-            ["--format", "_form"],
-            type=click.Choice(forms),
-            help="Default: table on a terminal, ndjson elsewhere.",
-        )
+        click.Option(["--format", "_form"], type=click.Choice(forms), help=text)
     ]
     if command.shape == "page":
+        made += window_options()
         text = f"Most rows; 0 for all. Default: {_ROWS_ON_A_TERMINAL} in a table, else all."
         made.append(click.Option(["--limit", "_limit"], type=click.IntRange(min=0), help=text))
     if operations.load(command.operation_name).sealed:
@@ -102,7 +105,10 @@ def _callback(command: Command) -> Callable[..., None]:
         _form: str | None,
         _leading: object = None,
         _limit: int | None = None,
+        _output: Path | None = None,
         _reveal: bool = False,
+        _since: int | None = None,
+        _until: int | None = None,
         _yes: bool = False,
         **values: object,
     ) -> None:
@@ -111,13 +117,30 @@ def _callback(command: Command) -> Callable[..., None]:
             arguments[command.leading] = _one(command, _leading, arguments)
         if _reveal and not sys.stdout.isatty():
             raise click.UsageError("--reveal writes to a terminal only, never to a file or a pipe")
+        window = Window(_since, _until)
+        if _output is not None:
+            if _limit is not None or _reveal:
+                raise click.UsageError("--output takes all rows, and never opens sealed values")
+            save_rows(setup, command, arguments, _output, _form, window)
+            return
+        if _form in FILE_FORMATS and _form not in FORMATS:
+            raise click.UsageError(f"--format {_form} needs --output FILE")
         client = setup.client()
         if command.mutates:
             _ask_first(setup, command, client, arguments, yes=_yes)
         form = _form or default_format()
         if _limit is None and form == "table":
             _limit = _ROWS_ON_A_TERMINAL
-        run(carry_out, client, command, arguments, form=form, limit=_limit or None, reveal=_reveal)
+        run(
+            carry_out,
+            client,
+            command,
+            arguments,
+            form=form,
+            limit=_limit or None,
+            reveal=_reveal,
+            window=None if window == Window(None, None) else window,
+        )
 
     return called
 

@@ -109,7 +109,7 @@ def print_by_type(
 def compare(rows: Sequence[IssueRow], report: Report, ledger: Ledger) -> bool:
     """Say whether the books of the server agree with the file and with the report."""
     issued = [result for result in report.results if result.state is RowState.ISSUED]
-    ordered = sum((result.amount for result in issued), Decimal(0))
+    ordered = sum((result.amount or Decimal(0) for result in issued), Decimal(0))
     cards = len({result.card_no for result in issued})
     agrees = len(issued) == cards == ledger.cards and ordered == ledger.created_amount
     verdict = "none doubled, none lost" if agrees else "THE BOOKS DO NOT AGREE"

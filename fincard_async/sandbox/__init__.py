@@ -25,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from fincard_async._crypto.keys import PrivateKey
 from fincard_async._sansio.messages import HttpRequest, HttpResponse
 
 from .catalog import CARD_TYPES
@@ -39,6 +40,7 @@ from .ledger import Ledger
 from .refusal import Refusal
 from .settings import HOLDER_IDS, SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID, SandboxSettings
 from .transport import SandboxTransport
+from .webhooks import DEFAULT_SPEED, Deliver, Webhooks, sending
 
 _DEFAULTS = SandboxSettings()
 
@@ -99,6 +101,18 @@ class Sandbox:
         """What an edge needs in order to carry out calls with faults."""
         return Injector(self, self._engine, plan)
 
+    def webhooks(
+        self, key: PrivateKey, deliver: Deliver, *, speed: float = DEFAULT_SPEED
+    ) -> Webhooks:
+        """A sender of what happens from now on; ``async with sending(...)`` runs it.
+
+        Args:
+            key: The platform's private key; the merchant verifies with its public half.
+            deliver: Brings headers and body to the merchant, and its answer back.
+            speed: How many times faster than on the platform the pauses between tries pass.
+        """
+        return Webhooks(self._engine, key, deliver, speed=speed)
+
     def close(self) -> None:
         """Let go of the state file."""
         self._engine.close()
@@ -122,6 +136,7 @@ __all__ = [
     "SHARED_ACCOUNT_ID",
     "WALLET_ACCOUNT_ID",
     "Controls",
+    "Deliver",
     "Fault",
     "FaultPlan",
     "Injection",
@@ -132,6 +147,8 @@ __all__ = [
     "SandboxSettings",
     "SandboxTransport",
     "ScriptedFaults",
+    "Webhooks",
     "fault",
     "load_faults",
+    "sending",
 ]

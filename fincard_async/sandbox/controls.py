@@ -15,8 +15,9 @@ from fincard_async._sansio.money import Amount
 from .booking import note
 from .calls import control, parameters_of
 from .ledger import Ledger, books_of, doubled
+from .motion import Motion, Moving
 from .progress import advance, finish_all
-from .records import Failure
+from .records import Disturbance, Failure
 from .refusal import bad_parameter, not_found
 from .simulations import Simulations, positive
 
@@ -79,6 +80,37 @@ class Controls(Simulations):
         advance(self._state, self._state.now + milliseconds)
 
     @control
+    def move_lists(
+        self,
+        seed: int | None,
+        inserts: float = 0.0,
+        late: float = 0.0,
+        leaves: float = 0.0,
+        unstable_ties: bool = False,
+        stale_totals: float = 0.0,
+        steps: int = 50,
+        script: list[tuple[int, int, int | None]] | None = None,
+    ) -> None:
+        """Let the lists of queries move while they are read; see ``motion``. None stops it."""
+        shares = (inserts, late, leaves, stale_totals)
+        if not all(0 <= share <= 1 for share in shares) or steps < 2:
+            raise bad_parameter("move_lists", "shares are 0 to 1, and steps at least 2")
+        if seed is None:
+            self._state.moving = None
+            return
+        motion = Motion(
+            seed=seed,
+            inserts=inserts,
+            late=late,
+            leaves=leaves,
+            unstable_ties=unstable_ties,
+            stale_totals=stale_totals,
+            steps=steps,
+            script=script or (),
+        )
+        self._state.moving = Moving(motion)
+
+    @control
     def add_funds(self, amount: Amount, account_id: int | None = None) -> None:
         """Pay into an account; None for the merchant's own."""
         account = self._state.wallet if account_id is None else self._state.accounts.get(account_id)
@@ -98,6 +130,26 @@ class Controls(Simulations):
     def expire_tokens(self) -> None:
         """Refuse every token issued so far."""
         self._state.token_epoch += 1
+
+    @control
+    def disturb_webhooks(
+        self,
+        duplicate: int = 0,
+        bad_signature: int = 0,
+        lose: int = 0,
+        reverse: bool = False,
+    ) -> None:
+        """Let webhooks go wrong.
+
+        Args:
+            duplicate: So many of the next events are sent twice.
+            bad_signature: So many of the next attempts carry a signature that is wrong.
+            lose: So many of the next events are never sent.
+            reverse: Events that are sent together come in the reverse order, until it is unset.
+        """
+        if min(duplicate, bad_signature, lose) < 0:
+            raise bad_parameter("count", "must not be negative")
+        self._state.disturbance = Disturbance(duplicate, bad_signature, lose, reverse)
 
     def ledger(self) -> Ledger:
         """The books now."""

@@ -7,17 +7,22 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from fincard_async._generated.handlers import Handlers as AnyHandlers
 from fincard_async._generated.operations import OPERATION_NAMES, load
+from fincard_async._sansio.codec import encode
 from fincard_async._sansio.model import Model
 from fincard_async._sansio.operation import Operation
+from fincard_async._sansio.webhook import EventKind
 
 from .handlers import Handlers
 from .progress import advance
+from .records import Message
 from .refusal import Refusal
+from .render import message_record
 from .repeats import FirstAnswers, without_pin
 from .sealing import Sealer
 from .settings import SandboxSettings
@@ -54,7 +59,8 @@ class Engine:
         self._log = None if path is None else EventLog(path, _origin(settings))
         self.settings = settings if self._log is None else _begun(settings, self._log.origin)
         self.state = State(self.settings)
-        handlers: AnyHandlers = Handlers(self.state, Sealer(settings.merchant_key))
+        self._sealer = Sealer(settings.merchant_key)
+        handlers: AnyHandlers = Handlers(self.state, self._sealer)
         operations = (load(name) for name in OPERATION_NAMES if not name.startswith("auth."))
         self.routes = {item.path: Route(item, handlers) for item in operations}
         self.offset = 0
@@ -95,6 +101,29 @@ class Engine:
                 self._moment = None
             made += 1
         return made
+
+    def listen(self) -> None:
+        """Note from now on what is to be told by webhook."""
+        self.state.listening = True
+
+    def take_notices(self) -> list[tuple[EventKind[Any], bytes]]:
+        """What has happened since the last time, as the bodies of webhooks."""
+        taken, self.state.notices = self.state.notices, []
+        money_as = self.settings.money_as
+        return [
+            (notice.kind, encode(payload, money_as=money_as))
+            for notice in taken
+            if (payload := self._payload(notice.payload)) is not None
+        ]
+
+    def _payload(self, payload: Model | Message) -> Model | None:
+        """A message is sealed; without the merchant's key it cannot be sent."""
+        if not isinstance(payload, Message):
+            return payload
+        try:
+            return message_record(payload, self._sealer.seal(payload.text))
+        except Refusal:
+            return None
 
     def carry_out(self, route: Route, request: Model) -> object:
         """Answer a checked request at ``state.now``; the log has it when this returns.

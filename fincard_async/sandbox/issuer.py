@@ -18,7 +18,9 @@ from fincard_async._generated.models.common import (
 )
 
 from . import faces
+from .announcing import tell_fee, tell_message
 from .booking import FEE_REASONS, REASONS, note
+from .fees import ZERO, Quote
 from .merchants import add_row
 from .orders import accept
 from .records import Authorization, Card, FeePatch, Message, Order
@@ -66,6 +68,7 @@ def patch_fee(
     )
     note(state, state.wallet.purse, -amount, FEE_REASONS[kind], item.trade_no)
     state.fee_patches.append(item)
+    tell_fee(state, item)
     return item
 
 
@@ -73,8 +76,8 @@ def charge_overdraft(state: State, card: Card, amount: Decimal) -> Order:
     """The merchant pays for a card that was used beyond its balance."""
     _take_from_wallet(state, amount)
     state.spent += amount
-    order = accept(state, OperationType.OVERDRAFT_STATEMENT, None, card, latency=False)
-    order.amount = order.received = amount
+    quote = Quote(amount=amount, fee=ZERO, charge=ZERO, received=amount)
+    order = accept(state, OperationType.OVERDRAFT_STATEMENT, None, card, quote=quote, latency=False)
     note(state, state.wallet.purse, -amount, REASONS[order.kind], order.order_no)
     return order
 
@@ -111,6 +114,7 @@ def send_message(
         expires_at=state.now + _PAGE_LIFETIME_MS if is_url else None,
     )
     state.messages.append(item)
+    tell_message(state, item)
     return item
 
 

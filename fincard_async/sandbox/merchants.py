@@ -21,6 +21,7 @@ from fincard_async._generated.models.common import (
 from fincard_async._generated.models.transactions import MerchantData
 
 from . import faces
+from .announcing import tell_authorization
 from .booking import note
 from .fees import ZERO
 from .lifecycle import due
@@ -75,6 +76,7 @@ def buy(state: State, card: Card, purchase: Purchase) -> Authorization:
         _spend(state, card, purchase.cost, item.trade_no)
         if item.due_at <= state.now:
             item.status, item.settled_at = AuthorizationStatus.SUCCEED, state.now
+            tell_authorization(state, item)
         else:
             state.plan(item)
     return item
@@ -126,6 +128,7 @@ def reverse(state: State, origin: Authorization) -> Authorization:
         raise refuse("Only a purchase that is not settled can be reversed")
     origin.status = AuthorizationStatus.FAILED
     origin.description = "Reversed"
+    tell_authorization(state, origin)
     cost = origin.authorized + origin.fee + origin.cross_border_fee
     _spend(state, origin.card, -cost, origin.trade_no)
     return _follow_up(state, AuthorizationType.VOID, origin, origin.authorized)
@@ -206,4 +209,5 @@ def add_row(
         settled_at=state.now if status is AuthorizationStatus.SUCCEED else None,
     )
     state.authorizations.append(item)
+    tell_authorization(state, item)
     return item

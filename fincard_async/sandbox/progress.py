@@ -21,6 +21,7 @@ from fincard_async._generated.models.common import (
 )
 
 from . import faces
+from .announcing import tell_authorization, tell_message, tell_order
 from .booking import REASONS, RETURNED, note
 from .fees import ZERO
 from .lifecycle import AFTERWARDS, first_status
@@ -64,6 +65,7 @@ def finish(state: State, order: Order) -> None:
     if order.held:
         _give(state, order, succeeded)
     (_SUCCEEDED if succeeded else _FAILED).get(order.kind, _nothing)(state, order)
+    tell_order(state, order)
 
 
 def _still_possible(order: Order) -> bool:
@@ -124,16 +126,16 @@ def _created(state: State, order: Order) -> None:
 
 def _send_activation_code(state: State, card: Card) -> None:
     """The code reaches the client as a 3DS row. Source: seed, "Card 3DS Transactions"."""
-    state.messages.append(
-        Message(
-            trade_no=state.next_trade_no("TDS"),
-            origin_trade_no=None,
-            kind=ThreeDsType.ACTIVATION_CODE,
-            card=card,
-            time=state.now,
-            text=faces.activation_code(state.seed, card.serial),
-        )
+    message = Message(
+        trade_no=state.next_trade_no("TDS"),
+        origin_trade_no=None,
+        kind=ThreeDsType.ACTIVATION_CODE,
+        card=card,
+        time=state.now,
+        text=faces.activation_code(state.seed, card.serial),
     )
+    state.messages.append(message)
+    tell_message(state, message)
 
 
 def _not_created(state: State, order: Order) -> None:
@@ -201,3 +203,4 @@ def _settle(state: State, item: Authorization) -> None:
     if item.status is AuthorizationStatus.AUTHORIZED:
         item.status = AuthorizationStatus.SUCCEED
         item.settled_at = state.now
+        tell_authorization(state, item)

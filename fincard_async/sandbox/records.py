@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any, Literal
 
 from fincard_async._generated.models.accounts import AccountType, LedgerDirection, LedgerReason
 from fincard_async._generated.models.cards import CardType, RiskControls, SpendingControl
@@ -21,6 +22,8 @@ from fincard_async._generated.models.common import (
     ThreeDsType,
 )
 from fincard_async._generated.models.transactions import MerchantData
+from fincard_async._sansio.model import Model
+from fincard_async._sansio.webhook import EventKind
 
 from .fees import ZERO
 
@@ -212,3 +215,29 @@ class Message:
     amount: Decimal = ZERO
     merchant_name: str | None = None
     expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to be told by webhook."""
+
+    kind: EventKind[Any]
+    payload: Model | Message
+    """As it was at that moment; a message is sealed when it is taken."""
+
+
+@dataclass(slots=True)
+class Disturbance:
+    """What is to go wrong with the next webhooks."""
+
+    duplicate: int = 0
+    bad_signature: int = 0
+    lose: int = 0
+    reverse: bool = False
+
+    def take(self, what: Literal["duplicate", "bad_signature", "lose"]) -> bool:
+        """True if it is to go wrong now; one less is left."""
+        left: int = getattr(self, what)
+        if left > 0:
+            setattr(self, what, left - 1)
+        return left > 0

@@ -14,14 +14,17 @@ from fincard_async._generated.models.common import OperationType
 
 from .fees import ZERO
 from .lifecycle import due
+from .motion import Moving
 from .records import (
     Account,
     Authorization,
     Card,
+    Disturbance,
     Entry,
     Failure,
     FeePatch,
     Message,
+    Notice,
     Order,
     Purse,
     Transfer,
@@ -84,6 +87,8 @@ class State:
         """Heap of what becomes final when: time, counter, record."""
         self.view: View | None = None
         """What queries show now; None shows what there is."""
+        self.moving: Moving | None = None
+        """Lets the lists of queries move while they are read."""
         self._dedupe = settings.dedupe
         self._forget_after = settings.forget_after_ms
         number: dict[str, Key[Order]] = {"merchant_order_no": lambda row: row.merchant_order_no}
@@ -133,6 +138,11 @@ class State:
         )
         self.token_epoch = 0
         """Tokens of earlier epochs are refused."""
+        self.listening = False
+        """True if somebody takes the notices."""
+        self.notices: list[Notice] = []
+        """What is to be told by webhook."""
+        self.disturbance = Disturbance()
         self._serial = 0
 
     def next_serial(self) -> int:

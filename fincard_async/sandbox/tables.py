@@ -10,6 +10,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from .motion import Moving
+
 R = TypeVar("R")
 Key = Callable[[R], str | None]
 _NO_ROWS: tuple[()] = ()
@@ -70,6 +72,7 @@ class Table(Generic[R]):
         end: int | None,
         number: int,
         size: int,
+        moving: Moving | None = None,
     ) -> tuple[int, list[R]]:
         """Count the rows that fit and return one page of them, newest first.
 
@@ -79,8 +82,12 @@ class Table(Generic[R]):
             end: Last time of the window, included.
             number: Page number, from 1.
             size: Rows to a page.
+            moving: What shows of the rows at this moment; as slow as the table is long.
         """
         given = {name: value for name, value in filters.items() if value is not None}
+        if moving is not None:
+            fits = self._fits(given, start, end)
+            return moving.page(self.rows, fits, self._time, number, size)
         rows, left = self._narrowest(given)
         low = 0 if start is None else bisect_left(rows, start, key=self._time)
         high = len(rows) if end is None else bisect_right(rows, end, key=self._time)
@@ -91,6 +98,18 @@ class Table(Generic[R]):
         last = high - (number - 1) * size
         first = max(low, last - size)
         return max(0, high - low), list(rows[first:last])[::-1] if last > low else []
+
+    def _fits(
+        self, given: Mapping[str, str], start: int | None, end: int | None
+    ) -> Callable[[R], bool]:
+        keys = [(self._keys[name], value) for name, value in given.items()]
+
+        def fits(row: R) -> bool:
+            time = self._time(row)
+            in_window = (start is None or time >= start) and (end is None or time <= end)
+            return in_window and all(key(row) == value for key, value in keys)
+
+        return fits
 
     def _narrowest(self, given: Mapping[str, str]) -> tuple[Sequence[R], set[str]]:
         """The shortest indexed list, and the filters that it does not cover."""

@@ -21,7 +21,7 @@ def output(run: Run, tmp_path: Path) -> Path:
 def test_clean(run: Run, output: Path) -> None:
     """A folder that was just written is up to date."""
     outcome = run("--check")
-    assert (outcome.status, outcome.out) == (0, "15 files are up to date\n")
+    assert (outcome.status, outcome.out) == (0, "17 files are up to date\n")
 
 
 def test_hand_edit(run: Run, output: Path) -> None:

@@ -24,7 +24,7 @@ class Bad(NamedTuple):
 
 
 HERE, NEW_LINE = "<<", "\n"
-CARDS, COMMON, AUTH = "cards.yaml", "common.yaml", "auth.yaml"
+CARDS, COMMON, AUTH, HOOKS = "cards.yaml", "common.yaml", "auth.yaml", "webhooks.yaml"
 SOURCE = '"seed: Card Types", safety: read, shape: list'
 REF = '{$ref: "common.yaml#/components/schemas/'
 TAGS = "tags: {type: array, maxItems: 3,"
@@ -41,6 +41,73 @@ DEEP = """<<schema:
                   - {type: object, properties: {data: {type: object}}}"""
 
 MISTAKES = {
+    # -- webhooks
+    "event about a field that is not there": Bad(
+        HOOKS, "[cardNo]", "[cardId]", "MoveNotice has no cardId", at="cardId]"
+    ),
+    "event with a state that is not there": Bad(
+        HOOKS, "state: status", "state: stage", "MoveNotice has no stage", at="state: stage"
+    ),
+    "event with a time that is none": Bad(
+        HOOKS, "time: movedAt", "time: cardNo", "time names cardNo, which is text, not timestamp"
+    ),
+    "states without a state": Bad(
+        HOOKS,
+        "state: status\n        states",
+        "states",
+        "'state' is a dependency of 'states'",
+        at='      x-fincard:\n        source: "contract 4"\n        event',
+    ),
+    "event with a strange sign": Bad(HOOKS, '"!orderNo"]', "orderNo]", "MoveNotice has no orderNo"),
+    "event whose example is another": Bad(
+        HOOKS,
+        '"!orderNo"]',
+        '"!cardNo"]',
+        "example done shows none of the signs",
+        at="done: {value",
+    ),
+    "event with a key that nobody describes": Bad(
+        HOOKS, "movedAt: 1}", "moved: 1}", "MoveNotice does not describe moved"
+    ),
+    "event with a wrong example": Bad(
+        HOOKS, "status: done, cardNo", "status: 7, cardNo", "example done: 7 is not of type"
+    ),
+    "event without an example": Bad(
+        HOOKS,
+        "done: {value: {id: C1, status: done, cardNo: C1, movedAt: 1}}",
+        "{}",
+        "card_moved needs an example",
+        at="post:<<",
+    ),
+    "event with an unknown word": Bad(
+        HOOKS, "card: cardNo", "cards: cardNo", "unknown word cards", at="cards: cardNo"
+    ),
+    "event confirmed by nothing": Bad(
+        HOOKS,
+        "card: cardNo",
+        "confirmed-by: {query: cards.absent, filter: cardNo}",
+        "confirmed-by names cards.absent, which is no paged query",
+    ),
+    "event confirmed by what cannot be asked": Bad(
+        HOOKS,
+        "card: cardNo",
+        "confirmed-by: {query: cards.history, filter: status}",
+        "cards.history cannot be asked for status",
+    ),
+    "event without a body": Bad(
+        HOOKS,
+        '{$ref: "#/components/schemas/MoveNotice"}',
+        "{type: object}",
+        "the body of an event must refer to an object component",
+        at="post:",
+    ),
+    "webhooks without what they share": Bad(
+        HOOKS,
+        "  events:",
+        "  resource: webhooks\n  other:",
+        "a document with webhooks needs",
+        at="openapi:",
+    ),
     # -- the file itself
     "not yaml": Bad(CARDS, "tags: [cards]", "tags: ]cards[", "not YAML: "),
     "key twice": Bad(

@@ -188,6 +188,7 @@ def test_a_key_from_a_file(tmp_path: Path, key: PrivateKey) -> None:
     """A file holds any form; one that cannot be read is a setting that is wrong."""
     path = tmp_path / "merchant.pem"
     path.write_bytes(LOCKED["PEM PKCS#8"])
+    path.chmod(0o600)
     assert PrivateKey.from_file(path, PASSWORD).pem() == key.pem()
     for missing in (tmp_path / "absent.pem", tmp_path):
         with pytest.raises(ConfigError, match="the key file cannot be read"):

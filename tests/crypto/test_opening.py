@@ -15,6 +15,8 @@ from fincard_async._generated.models.transactions import ThreeDsRecord
 from fincard_async._sansio.codec import encode, make_decoder
 from fincard_async.errors import UnsealError
 
+pytestmark = pytest.mark.anyio
+
 URL = "https://gift.example/activate?c=1"
 Seal = Callable[[str], str]
 
@@ -32,10 +34,10 @@ def _card(**fields: str) -> SensitiveCard:
     return card
 
 
-def test_a_card_is_opened(key: PrivateKey, sealed: Seal) -> None:
+async def test_a_card_is_opened(key: PrivateKey, sealed: Seal) -> None:
     """Number, security code and expiry come out, and do not print."""
-    opened = open_card(
-        key,
+    opened = await open_card(
+        [key],
         _card(
             cardNumber=sealed("4242424242424242"), cvv=sealed("123"), expireDate=sealed("01/2029")
         ),
@@ -51,9 +53,9 @@ def test_a_card_is_opened(key: PrivateKey, sealed: Seal) -> None:
 
 
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "sealed"])
-def test_a_gift_card_gives_only_its_url(plain: bool, key: PrivateKey, sealed: Seal) -> None:
+async def test_a_gift_card_gives_only_its_url(plain: bool, key: PrivateKey, sealed: Seal) -> None:
     """The URL may be plain or sealed; there is nothing else."""
-    opened = open_card(key, _card(activateUrl=URL if plain else sealed(URL)))
+    opened = await open_card([key], _card(activateUrl=URL if plain else sealed(URL)))
     assert opened.activate_url is not None
     assert opened.activate_url.reveal() == URL
     assert (opened.card_number, opened.cvv, opened.expire_date) == (None, None, None)
@@ -61,7 +63,7 @@ def test_a_gift_card_gives_only_its_url(plain: bool, key: PrivateKey, sealed: Se
 
 @pytest.mark.parametrize("name", ["cardNumber", "cvv", "expireDate", "activateUrl"])
 @pytest.mark.parametrize("text", ["nothing like it", "x"])
-def test_a_card_with_one_bad_value_is_not_opened(
+async def test_a_card_with_one_bad_value_is_not_opened(
     name: str, text: str, key: PrivateKey, sealed: Seal
 ) -> None:
     """Half a card is worse than an error."""
@@ -71,13 +73,13 @@ def test_a_card_with_one_bad_value_is_not_opened(
         "expireDate": sealed("01/2029"),
     }
     with pytest.raises(UnsealError):
-        open_card(key, _card(**{**good, name: sealed(text)}))
+        await open_card([key], _card(**{**good, name: sealed(text)}))
 
 
-def test_a_card_does_not_open_with_another_key(wrong_key: PrivateKey, sealed: Seal) -> None:
+async def test_a_card_does_not_open_with_another_key(wrong_key: PrivateKey, sealed: Seal) -> None:
     """Neither the number nor the code is taken from junk."""
     with pytest.raises(UnsealError):
-        open_card(wrong_key, _card(cardNumber=sealed("4242424242424242")))
+        await open_card([wrong_key], _card(cardNumber=sealed("4242424242424242")))
 
 
 @pytest.mark.parametrize(
@@ -93,18 +95,17 @@ def test_a_card_does_not_open_with_another_key(wrong_key: PrivateKey, sealed: Se
         (ThreeDsType("something_new"), "\u00e9", False),
     ],
 )
-def test_a_3ds_value_has_the_shape_of_its_type(
+async def test_a_3ds_value_has_the_shape_of_its_type(
     kind: ThreeDsType, text: str, opens: bool, key: PrivateKey, sealed: Seal
 ) -> None:
     """A code where a URL should be is refused; of an unknown type only text is asked."""
     record = _record(type=kind, values=sealed(text))
     if opens:
-        opened = open_three_ds(key, record)
-        assert opened is not None
+        (opened,) = await open_three_ds([key], [record])
         assert opened.reveal() == text
     else:
         with pytest.raises(UnsealError):
-            open_three_ds(key, record)
+            await open_three_ds([key], [record])
 
 
 def _record(**fields: str) -> ThreeDsRecord:

@@ -35,6 +35,7 @@ from fincard_async._sansio.messages import HttpRequest, HttpResponse
 from fincard_async._sansio.requests import build_request
 from fincard_async._sansio.token import make_token
 from fincard_async.config import load_settings
+from fincard_async.keys import Opened, Pan
 from fincard_async.sandbox import Controls, Sandbox, SandboxSettings
 from fincard_async.testing import sandbox_key
 from tests.runtime.rig import client_of
@@ -84,7 +85,7 @@ def objects() -> Iterator[object]:
     yield _read(transactions.ThreeDsRecord, cardNo="C1", type="new", values=CODE)
     yield _read(auth.LoginReply, token=TOKEN, accessToken=TOKEN)
     yield CardSecrets(
-        card_number=Secret(PAN), cvv=Secret(CVV), expire_date=None, activate_url=Secret(CODE)
+        card_number=Pan(PAN), cvv=Opened(CVV), expire_date=None, activate_url=Opened(CODE)
     )
     yield SandboxSettings(password=PASSWORD, merchant_key=KEY)
     sandbox = Sandbox(SandboxSettings(password=PASSWORD))
@@ -182,6 +183,7 @@ def test_a_key_that_cannot_be_read_is_not_shown(name: str, tmp_path: Any) -> Non
     assert leaks(caught.value) == []
     path = tmp_path / "key.pem"
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    path.chmod(0o600)
     with pytest.raises(errors.ConfigError) as caught:
         PrivateKey.from_file(path, password)
     assert leaks(caught.value) == []

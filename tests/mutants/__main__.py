@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from .table import MUTANTS, Mutant
+from .webhooks import WEBHOOK_MUTANTS
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("fincard_async", "tests", "schema")
@@ -39,9 +40,8 @@ class Run(NamedTuple):
 
 def main() -> int:
     """Run all, or those whose name contains an argument; 0 if each was caught."""
-    chosen = [
-        m for m in MUTANTS if not sys.argv[1:] or any(word in m.name for word in sys.argv[1:])
-    ]
+    every = (*MUTANTS, *WEBHOOK_MUTANTS)
+    chosen = [m for m in every if not sys.argv[1:] or any(word in m.name for word in sys.argv[1:])]
     with TemporaryDirectory() as folder:
         tests = sorted({test for mutant in chosen for test in mutant.tests})
         control = Mutant("(no bug)", "__init__.py", "", "", tuple(tests))

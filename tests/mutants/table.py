@@ -32,19 +32,40 @@ CANCEL: Final = (
 )
 PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
 
+ISSUE, ENDINGS, LOOK_UPS, WINDOWS, LOCK, JOURNAL, PLAN, OPERATIONS = (
+    f"top/bulk/test_{name}.py"
+    for name in (
+        "issuer",
+        "endings",
+        "look_ups",
+        "windows",
+        "lock",
+        "journal",
+        "planning",
+        "operations",
+    )
+)
+PAGES, EXPORT, FOLLOW = (f"runtime/test_{name}.py" for name in ("paginator", "export", "follow"))
+LISTS: Final = "faults/test_moving_lists.py::test_an_export_loses_nothing_and_repeats_nothing"
+FILES: Final = "top/exports/test_files.py"
+
+_WALK, _SEEN, _SLICES = (f"_sansio/{name}.py" for name in ("walk", "seen", "slices"))
+_READER, _SAVE, _SPOOL = "_runtime/slice_reader.py", "exports/save.py", "exports/spool.py"
 WATCH: Final = "top/watch/test_watch.py"
 
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
+LINES, READER = "lean/test_lean.py", "lean/test_reply.py"
+_REPLY = "_transports/reply.py"
 _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
-_SORTED = "                failure = _failure(error, sent.yes)\n"
+_SORTED = "                failure = failure_of(error, sent=sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                await self.clock.sleep(delay)\n"
-_AGAIN = "                prepared = replace(prepared, body="
+_AGAIN = "                prepared = __import__('msgspec').structs.replace(prepared, body="
 
 
-def wire(group: str) -> str:
+def wire(group: str, way: str = "session") -> str:
     """The faults of one group, over real sockets."""
-    return f"wirefaults/test_matrix.py::test_every_case_ends_as_the_table_says[session-{group}]"
+    return f"wirefaults/test_matrix.py::test_every_case_ends_as_the_table_says[{way}-{group}]"
 
 
 MUTANTS: Final = (
@@ -276,6 +297,301 @@ MUTANTS: Final = (
         (CAUSES,),
     ),
     Mutant(
+        "bulk: fresh order number on each attempt",
+        "bulk/driver.py",
+        "entry.payload, entry.order_no, secrets)",
+        'entry.payload, entry.order_no[:-1] + "ABCDEFGH"[entry.sends % 8], secrets)',
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: a network error is a failure",
+        "bulk/driver.py",
+        "else Event.REFUSED_IN_DOUBT\n    return Event.LOST",
+        "else Event.REFUSED_IN_DOUBT\n    return Event.FAILED",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: 5xx is a refusal",
+        "bulk/driver.py",
+        "        if isinstance(cause, ApiError) and cause.final:\n",
+        "        if isinstance(cause, ApiError):\n",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: a duplicate is a success",
+        "bulk/driver.py",
+        "        return Event.DUPLICATE\n",
+        "        return Event.SUCCEEDED\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: a refusal is believed without a look",
+        "bulk/driver.py",
+        "        return None if entry.open == 1 else Event.REFUSED_IN_DOUBT\n",
+        "        return Event.REFUSED\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: no commit before the request",
+        "bulk/driver.py",
+        "        await self._journal.commit(intents)\n",
+        "        for intent in intents:\n            self._journal.record(intent)\n",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: the intent is written after the request",
+        "bulk/driver.py",
+        "        await self._journal.commit(intents)\n",
+        "",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: sending goes on after a failed commit",
+        "bulk/driver.py",
+        "        self._journal.check()\n",
+        "",
+        (ENDINGS,),
+    ),
+    Mutant(
+        "bulk: no lock",
+        "bulk/lock.py",
+        "                _flock(fd)\n",
+        "                pass\n",
+        (LOCK,),
+    ),
+    Mutant(
+        "bulk: the rows are not compared",
+        "bulk/planning.py",
+        "        self._digest.update(_line(entry))\n",
+        "",
+        (ENDINGS, PLAN),
+    ),
+    Mutant(
+        "bulk: sent again after the server may have forgotten",
+        "bulk/windows.py",
+        'policy.dedupe != "none" and remembered(entry, now, policy.windows)',
+        'policy.dedupe != "none"',
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: sent again although the server does not refuse repeats",
+        "bulk/windows.py",
+        'policy.dedupe != "none" and remembered',
+        "remembered",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: absence without controls",
+        "bulk/driver.py",
+        "            if not await controls_hold(self.client, self._operation):\n",
+        "            if False:\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: one look is proof of absence",
+        "bulk/driver.py",
+        "        return (await look_up(self.client, entry.order_no)).absent\n",
+        "        return True\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: absence before all has drained",
+        "bulk/driver.py",
+        "        if not drained(entry, began, self.policy.windows):\n",
+        "        if False:\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: rows of one card at once",
+        "bulk/store.py",
+        "        if in_turn:\n",
+        "        if False:\n",
+        (OPERATIONS,),
+    ),
+    Mutant(
+        "bulk: an older change wins",
+        "bulk/journal.py",
+        "                latest[entry.seq] = entry\n",
+        "                latest.setdefault(entry.seq, entry)\n",
+        (JOURNAL,),
+    ),
+    Mutant(
+        "bulk: another order is adopted",
+        "bulk/plan.py",
+        "    if _others(entry, answer, kind):\n",
+        "    if False:\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: a child goes on with the parent's journal",
+        "bulk/journal.py",
+        "        if os.getpid() != self._pid:\n",
+        "        if False:\n",
+        (LOCK,),
+    ),
+    Mutant(
+        "bulk: sent without its card number",
+        "bulk/driver.py",
+        "if name not in secrets]:",
+        "if False]:",
+        ("top/bulk/test_engine.py",),
+    ),
+    Mutant(
+        "a row is delivered again",
+        _SEEN,
+        "        if key in self._keys or",
+        "        if False or",
+        (PAGES, "sansio/test_seen.py"),
+    ),
+    Mutant(
+        "what was forgotten is guessed to be new",
+        _SEEN,
+        "        if self._forgotten is not None and self._behind(time, self._forgotten):\n",
+        "        if False:\n",
+        ("sansio/test_seen.py",),
+    ),
+    Mutant(
+        "keys of the newest millisecond are forgotten",
+        _SEEN,
+        "            and self._recent[0][0] != self._edge\n",
+        "",
+        ("sansio/test_seen.py",),
+    ),
+    Mutant(
+        "an empty page is the end",
+        _WALK,
+        "        if self._skipped + self.rows >= page.total:\n            return Step.END\n",
+        "        if True:\n            return Step.END\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "the end of the window is not frozen",
+        _WALK,
+        "            self.end = times[0] + 1\n",
+        "            pass\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "the end is frozen at the wrong end",
+        _WALK,
+        "        if falling and times[0] > times[-1]:\n",
+        "        if True:\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "a repeated page goes on for ever",
+        _WALK,
+        "        if self._repeats >= _MOST_REPEATS:\n",
+        "        if False:\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "pages have no cap",
+        _WALK,
+        "        if self._read >= 2 * -(-self._total // self._per_page) + _SPARE_PAGES:\n",
+        "        if self._read >= 500:\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "a token forgets what was delivered",
+        "_runtime/paginator.py",
+        "            near = seen.digests(seen.edge, end)\n",
+        "            near: list[str] = []\n",
+        (PAGES,),
+    ),
+    Mutant(
+        "a full page is a whole slice",
+        _SLICES,
+        "    if count >= size:\n        return Verdict.OVERFULL\n",
+        "    if count >= size and total > count:\n        return Verdict.OVERFULL\n",
+        ("sansio/test_slices.py", f"{LISTS}[stale totals]"),
+    ),
+    Mutant(
+        "slices meet at limits that may not count in",
+        _SLICES,
+        "        return max(0, self.since - 1), self.until\n",
+        "        return self.since, None if self.until is None else self.until - 1\n",
+        (EXPORT,),
+    ),
+    Mutant(
+        "a slice keeps its neighbours' rows",
+        _READER,
+        "            return span.owns(time)\n",
+        "            return True\n",
+        (EXPORT, LISTS),
+    ),
+    Mutant(
+        "no second look where counts disagree",
+        _READER,
+        "            return await self._look_again(span, page)\n",
+        "            return self._outcome(span, page.records)\n",
+        (EXPORT,),
+    ),
+    Mutant(
+        "a window that is ignored is believed",
+        _READER,
+        '                raise ResponseMismatch("the server gave rows from outside the window")\n',
+        "                pass\n",
+        (EXPORT,),
+    ),
+    Mutant(
+        "a piece counts as delivered before it is",
+        "_runtime/export.py",
+        "            if outcome.records:\n",
+        "            self._token = after\n            if outcome.records:\n",
+        (EXPORT,),
+    ),
+    Mutant(
+        "a follower forgets too early",
+        "_runtime/follow.py",
+        "        oldest = self._newest - self._overlap - 1\n",
+        "        oldest = self._newest\n",
+        (FOLLOW,),
+    ),
+    Mutant(
+        "the checkpoint is written before the rows",
+        _SAVE,
+        "                spool.write(row_of(record, columns) for record in piece.records)\n",
+        "                commit(piece.checkpoint)\n"
+        "                spool.write(row_of(record, columns) for record in piece.records)\n",
+        (FILES,),
+    ),
+    Mutant(
+        "what stands behind the checkpoint is kept",
+        _SPOOL,
+        "            os.ftruncate(self._fd, self.size)\n",
+        "",
+        (FILES,),
+    ),
+    Mutant(
+        "half a file under the final name",
+        _SAVE,
+        '    made = spool.target.with_name(f"{spool.target.name}.new")\n',
+        "    made = spool.target\n",
+        (FILES,),
+    ),
+    Mutant(
+        "two runs write one file",
+        _SPOOL,
+        "            self._lock()\n",
+        "",
+        (FILES,),
+    ),
+    Mutant(
+        "an amount goes through a float",
+        "exports/excel.py",
+        'column.kind in ("money", "integer") and fits_a_cell(str(value))',
+        'column.kind in ("money", "integer")',
+        ("top/exports/test_writers.py",),
+    ),
+    Mutant(
+        "absence at an end of the window is missed",
+        "reconcile.py",
+        "            if self._at_the_edge(expected):\n",
+        "            if False:\n",
+        ("top/test_reconcile.py",),
+    ),
+    Mutant(
         "no time is kept for settling",
         _RETRY,
         "    return min(SETTLING_MOST, SETTLING_SHARE * seconds)\n",
@@ -306,7 +622,8 @@ MUTANTS: Final = (
     Mutant(
         "any depth is decoded",
         "_sansio/envelope.py",
-        '    return b"[" in brackets\n',
+        "    if _TOO_MANY.search(brackets):\n        return True\n"
+        "    return max(accumulate(map(_STEP, brackets)), default=0) > MAX_DEPTH\n",
         "    return False\n",
         ("sansio/test_envelope.py",),
     ),
@@ -327,8 +644,9 @@ MUTANTS: Final = (
     Mutant(
         "a PIN stands in a traceback",
         "_generated/resources/cards.py",
-        "        pin = as_secret(pin)\n",
-        "",
+        "        pin = as_secret(pin)\n"
+        "        return await self._caller.call(\n            ops.UPDATE_PIN",
+        "        return await self._caller.call(\n            ops.UPDATE_PIN",
         ("leaks",),
     ),
     Mutant(
@@ -349,26 +667,26 @@ MUTANTS: Final = (
     Mutant(
         "a body cut short is whole",
         _SESSION,
-        "    chunks: list[bytes] = []\n    size = 0\n"
         "    async for chunk in response.content.iter_any():\n",
         "    async def forgiving():\n        try:\n"
         "            async for part in response.content.iter_any():\n                yield part\n"
         "        except aiohttp.ClientPayloadError:\n            pass\n\n"
-        "    chunks: list[bytes] = []\n    size = 0\n    async for chunk in forgiving():\n",
+        "    async for chunk in forgiving():\n",
         (wire("The connection"),),
     ),
     Mutant(
         "a reset proves that nothing was sent",
         _SESSION,
         _SORTED,
-        "                failure = _failure(error, not isinstance(error, aiohttp.ClientOSError))\n",
+        "                unsent = isinstance(error, aiohttp.ClientOSError)\n"
+        "                failure = failure_of(error, sent=not unsent)\n",
         (wire("The connection"),),
     ),
     Mutant(
         "what failed before sending was sent",
         _SESSION,
         _SORTED,
-        "                failure = _failure(error, True)\n",
+        "                failure = failure_of(error, sent=True)\n",
         (wire("Before the request"),),
     ),
     Mutant(
@@ -388,7 +706,7 @@ MUTANTS: Final = (
     Mutant(
         "a body has no bound",
         _SESSION,
-        "        if size > MAX_BODY_BYTES:\n",
+        "        if chunks.size > MAX_BODY_BYTES:\n",
         "        if False:\n",
         (wire("HTTP"),),
     ),
@@ -454,5 +772,133 @@ MUTANTS: Final = (
         "lane=Lane.BACKGROUND",
         "lane=Lane.MONEY",
         ("top/watch/test_overload.py::test_money_does_not_wait_behind_a_sweep",),
+    ),
+    Mutant(
+        "lean: a connection goes back although its answer is still to come",
+        "_transports/line.py",
+        "return self._waiter is None and not",
+        "return not",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: a connection that the server closes is kept",
+        "_transports/line.py",
+        "            if self._rest or not reader.reusable:",
+        "            if self._rest:",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: the rest of a request begins the next one",
+        "_transports/line.py",
+        "            if self._rest or not reader.reusable:",
+        "            if not reader.reusable:",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: what nobody asked for is kept for later",
+        "_transports/line.py",
+        "            self._transport.abort()\n            return\n        reader",
+        "            self._reader.feed(self._buffer[:nbytes].tobytes())\n            return\n"
+        "        reader",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: a broken connection says nothing was sent",
+        "_transports/line.py",
+        'TransportFailure("lost", sent=True, detail="the connection broke")',
+        'TransportFailure("lost", sent=False, detail="the connection broke")',
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "lean: a refused connection counts as sent",
+        "_transports/lean.py",
+        "            failure = failure_of(error, sent=False)\n",
+        "            failure = failure_of(error, sent=True)\n",
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "lean: a timeout comes early",
+        "_transports/wheel.py",
+        "        number = int(deadline / SLOT) + 1\n",
+        "        number = int(deadline / SLOT) - 1\n",
+        ("lean/test_wheel.py", LINES),
+    ),
+    Mutant(
+        "lean: bytes behind an answer are nothing",
+        _REPLY,
+        "            whole = self._read == len(self._head) + self._size\n",
+        "            whole = self._done\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a second answer in one read is nothing",
+        _REPLY,
+        '            self._refuse("more was sent than one reply")\n\n    def on_body',
+        "            pass\n\n    def on_body",
+        (READER,),
+    ),
+    Mutant(
+        "lean: two lengths are one",
+        _REPLY,
+        "        self._parser = HttpResponseParser(self)\n",
+        "        self._parser = HttpResponseParser(self)\n"
+        "        self._parser.set_dangerous_leniencies(lenient_chunked_length=True)\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: any coding is none",
+        _REPLY,
+        '        elif b"-encoding" in (lower := head.lower()):\n',
+        '        elif b"no-encoding" in (lower := head.lower()):\n',
+        (READER, wire("HTTP", "lean")),
+    ),
+    Mutant(
+        "lean: a body without end has no bound",
+        _REPLY,
+        "        if self._size > MAX_BODY_BYTES:\n",
+        "        if False:\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a cut body is whole",
+        _REPLY,
+        "        if self.fault is None and self._head and not bounded:\n",
+        "        if self.fault is None and self._head:\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a head is kept for headers that changed",
+        "_transports/request.py",
+        "            if isinstance(request.headers, MappingProxyType):",
+        "            if request.headers is not None:",
+        (LINES,),
+    ),
+    Mutant(
+        "an old token is sent on",
+        "_runtime/headers.py",
+        "        if authorization != self._authorization or len(self._made) > _MOST:\n",
+        "        if len(self._made) > _MOST:\n",
+        (AUTH, PIPELINE),
+    ),
+    Mutant(
+        "an amount with an exponent is an amount",
+        "_sansio/exact.py",
+        "        if not (_is_plain(raws) or",
+        "        if not (True or",
+        ("sansio/test_money.py",),
+    ),
+    Mutant(
+        "rows in a row hide depth",
+        "_sansio/envelope.py",
+        'opening - body.count(b"},{") <= MAX_DEPTH',
+        'opening - body.count(b"{") <= MAX_DEPTH',
+        ("sansio/test_envelope.py",),
+    ),
+    Mutant(
+        "a place is free while others wait",
+        "_runtime/limiter.py",
+        "            or any(self._lanes)\n",
+        "            or False\n",
+        ("runtime/test_hot_path.py",),
     ),
 )

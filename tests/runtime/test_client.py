@@ -176,6 +176,7 @@ async def test_a_client_from_the_environment(tmp_path: Path) -> None:
     """Variables are enough; the key file is read at once."""
     path = tmp_path / "merchant.pem"
     path.write_text(sandbox_key().pem().reveal())
+    path.chmod(0o600)
     environ = {
         "FINCARD_BASE_URL": "https://sandbox.example",
         "FINCARD_TENANT_ID": "acme",

@@ -25,6 +25,7 @@ INFO: Final[Operation[GetAccountsRequest, Account]] = Operation(
     shape="list",
     safety=Safety.READ,
     rules=(),
+    times=("create_time", "update_time"),
 )
 """Read all accounts with their balances."""
 
@@ -55,6 +56,7 @@ LIST_ALL: Final[Operation[ListAccountsRequest, Account]] = Operation(
         Rule(name="type", wire="type", kind="enum"),
     ),
     paging=Paging(page="page_num", size="page_size", max_size=10, natural_key=("account_id",)),
+    times=("create_time", "update_time"),
 )
 """List accounts page by page."""
 
@@ -76,6 +78,7 @@ GET: Final[Operation[GetAccountRequest, Account]] = Operation(
         ),
     ),
     echo=(("account_id", "account_id"),),
+    times=("create_time", "update_time"),
 )
 """Read one account with its balances."""
 
@@ -130,6 +133,7 @@ TRANSACTIONS: Final[Operation[ListAccountTransactionsRequest, AccountTransaction
         time="create_time",
         max_days=30,
     ),
+    times=("create_time",),
 )
 """List what moved the balance of accounts."""
 
@@ -144,6 +148,7 @@ CREATE: Final[Operation[CreateAccountRequest, Account]] = Operation(
         Rule(name="account_name", wire="accountName", kind="text", required=True, min_length=1),
         Rule(name="currency", wire="currency", kind="text", min_length=1),
     ),
+    times=("create_time", "update_time"),
 )
 """Create an account for shared cards."""
 

@@ -84,6 +84,7 @@ OPEN: Final[Operation[OpenCardRequest, CardOperation]] = Operation(
     kind="create",
     settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"),),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """Order a virtual or physical card with an initial deposit."""
@@ -100,6 +101,7 @@ GET: Final[Operation[GetCardRequest, Card]] = Operation(
         Rule(name="only_simple_info", wire="onlySimpleInfo", kind="boolean"),
     ),
     echo=(("card_no", "card_no"),),
+    times=("bind_time",),
     aliases=(("cardId", "cardNo"), ("cardStatus", "status")),
 )
 """Read a card, its state and, on request, its balance."""
@@ -153,6 +155,7 @@ DEPOSIT: Final[Operation[DepositRequest, CardOperation]] = Operation(
     kind="deposit",
     settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """Move money from the merchant to a card."""
@@ -181,6 +184,7 @@ WITHDRAW: Final[Operation[WithdrawRequest, CardOperation]] = Operation(
     kind="withdraw",
     settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """Move money from a card back to the merchant."""
@@ -208,6 +212,7 @@ FREEZE: Final[Operation[FreezeRequest, CardOperation]] = Operation(
     kind="Freeze",
     settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """Freeze a card; it declines every purchase until it is released."""
@@ -235,6 +240,7 @@ UNFREEZE: Final[Operation[UnfreezeRequest, CardOperation]] = Operation(
     kind="UnFreeze",
     settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """Release a frozen card."""
@@ -262,6 +268,7 @@ CANCEL: Final[Operation[CancelRequest, CardOperation]] = Operation(
     kind="cancel",
     settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """Cancel a card for good."""
@@ -319,6 +326,7 @@ UPDATE: Final[Operation[UpdateCardRequest, CardOperation]] = Operation(
     kind="card_update",
     settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """Change the limits or the merchant rules of a card."""
@@ -356,6 +364,7 @@ UPDATE_PIN: Final[Operation[UpdatePinRequest, CardOperation]] = Operation(
     kind="update_pin",
     settled_by="transactions.operations",
     echo=(("merchant_order_no", "merchant_order_no"), ("card_no", "card_no")),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """Set a new PIN for a physical card."""

@@ -61,6 +61,7 @@ PURCHASES: Final[Operation[ListPurchasesRequest, PurchaseRecord]] = Operation(
         end="end_time",
         time="transaction_time",
     ),
+    times=("transaction_time",),
 )
 """List the orders of cards, with their fees and initial deposits."""
 
@@ -109,6 +110,7 @@ OPERATIONS: Final[Operation[ListOperationsRequest, OperationRecord]] = Operation
         end="end_time",
         time="transaction_time",
     ),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """List the operations on cards."""
@@ -158,6 +160,7 @@ OPERATIONS_V1: Final[Operation[ListOperationsRequest, OperationRecord]] = Operat
         end="end_time",
         time="transaction_time",
     ),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
     deprecated="use transactions.operations",
 )
@@ -207,6 +210,7 @@ AUTHORIZATIONS: Final[Operation[ListAuthorizationsRequest, AuthorizationRecord]]
         end="end_time",
         time="transaction_time",
     ),
+    times=("transaction_time",),
     aliases=(("cardId", "cardNo"),),
 )
 """List what was spent, refunded, checked, taken back and charged on cards."""
@@ -257,6 +261,7 @@ AUTHORIZATION_FEES: Final[Operation[ListAuthorizationFeesRequest, AuthorizationF
             end="end_time",
             time="transaction_time",
         ),
+        times=("transaction_time",),
         aliases=(("cardId", "cardNo"),),
     )
 )
@@ -307,6 +312,7 @@ THREE_DS: Final[Operation[ListThreeDsRequest, ThreeDsRecord]] = Operation(
         time="transaction_time",
     ),
     sealed=("records[].values",),
+    times=("transaction_time", "expiration_time"),
     aliases=(("cardId", "cardNo"),),
 )
 """List the sealed one-time passwords, confirmation pages and activation codes of cards."""

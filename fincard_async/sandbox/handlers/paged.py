@@ -55,6 +55,7 @@ class Paged:
             end=end,
             number=request.page_num,
             size=request.page_size,
+            moving=None if view is not None and view.newest else self._state.moving,
         )
 
 

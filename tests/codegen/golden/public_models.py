@@ -12,6 +12,7 @@ from fincard_async._generated.models.cards import (
     Shop,
 )
 from fincard_async._generated.models.common import CardState
+from fincard_async._generated.models.webhooks import MoveNotice
 
 __all__ = [
     "CardOperation",
@@ -19,6 +20,7 @@ __all__ = [
     "CardType",
     "Control",
     "HistoryRecord",
+    "MoveNotice",
     "Printed",
     "Rules",
     "Shop",

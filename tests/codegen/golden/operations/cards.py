@@ -127,8 +127,10 @@ HISTORY: Final[Operation[HistoryRequest, HistoryRecord]] = Operation(
         start="start_time",
         end="end_time",
         time="happened_at",
+        max_days=30,
     ),
     sealed=("records[].shop.otp",),
+    times=("happened_at",),
     deprecated="use something else",
 )
 """List what happened."""

@@ -1,0 +1,1 @@
+"""Webhooks: signatures, events, the inbox and its edges."""
