@@ -11,6 +11,7 @@ from typing import Final
 
 from fincard_async import errors
 from fincard_async._generated.operations import load
+from fincard_async.bulk import GuardTripped
 
 OK: Final = 0
 FAILED: Final = 1
@@ -18,6 +19,8 @@ USAGE: Final = 2
 INTERRUPTED: Final = 3
 SOME_FAILED: Final = 4
 NOT_FINAL: Final = 5
+PARKED: Final = 6
+DIFFERENT: Final = 7
 
 _LOOK_UP = "look it up before anything is sent again: fincard {query}{order}"
 _COMPARE = "no query knows it by its number: compare the balances before anything is sent again"
@@ -30,6 +33,11 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (
         errors.ConfigError,
         "set it in the environment or in a profile; `fincard doctor` checks all settings",
+    ),
+    (
+        GuardTripped,
+        "nothing was sent; raise the limit (--max-rows, --max-total) if you mean it, or split the"
+        " file",
     ),
     (errors.ValidationError, "nothing was sent; `--help` after the command says what it takes"),
     (errors.UsageError, "nothing was sent"),
