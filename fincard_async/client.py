@@ -19,7 +19,7 @@ from ._runtime.hooks import Observer, Observers
 from ._runtime.limiter import Limiter
 from ._runtime.mutations import Mutations
 from ._runtime.pipeline import Pipeline, Settings, merge
-from ._runtime.ports import Clock, Entropy, SystemClock, SystemEntropy, Transport
+from ._runtime.ports import Clock, Entropy, Gate, SystemClock, SystemEntropy, Transport
 from ._runtime.settlement import Settler
 from ._sansio.base_url import parse_origin
 from ._sansio.budget import RetryBudget
@@ -183,15 +183,28 @@ class FincardClient(Resources):
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
         lane: Lane | None = None,
+        gate: Gate | None = None,
     ) -> FincardClient:
         """A view with other settings on the same connections, login and limits.
 
         Closing the view closes nothing; the client it came from stays the owner.
+
+        Args:
+            context: Who is calling.
+            timeout: Seconds for one call.
+            retry: How often and how patiently a failed attempt is repeated.
+            lane: Who goes first when calls wait for a place.
+            gate: Asked right before every attempt of this view, such as a rate that several
+                machines share.
         """
         options = CallOptions(context=context, timeout=timeout, retry=retry, lane=lane)
         view = object.__new__(type(self))
         view._core = self._core
-        view._pipeline = replace(self._pipeline, settings=merge(self._pipeline.settings, options))
+        view._pipeline = replace(
+            self._pipeline,
+            settings=merge(self._pipeline.settings, options),
+            gate=gate or self._pipeline.gate,
+        )
         view._owner = False
         return view
 

@@ -57,7 +57,7 @@ from .headers import FullHeaders
 from .hooks import CallEvent, Observers, Point, logger, next_call
 from .limiter import Limiter
 from .mutations import Mutations
-from .ports import Clock, Entropy, Home, Transport
+from .ports import Clock, Entropy, Gate, Home, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -127,6 +127,7 @@ class Pipeline:
     observers: Observers
     refusals: Sequence[RefusalRow]
     settings: Settings
+    gate: Gate | None = None
     headers: FullHeaders = field(default_factory=FullHeaders)
 
     async def run(
@@ -201,6 +202,8 @@ class Pipeline:
         try:
             if self.auth is not None:
                 header = self.auth.current() or await self._authorize(progress)
+            if self.gate is not None:
+                await self.gate.enter(progress.deadline)
             remaining = progress.deadline - self.clock.monotonic()
             if remaining <= 0 or LEAST_LEFT > remaining < settings.timeout / 2:
                 raise not_sent("the deadline passed before the request was sent")

@@ -65,6 +65,21 @@ class Clock(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """Whoever else must agree before an attempt is sent, such as a rate that machines share."""
+
+    async def enter(self, deadline: float) -> None:
+        """Return when the attempt may go; its first byte is what follows.
+
+        Args:
+            deadline: Of the call, in seconds of ``Clock.monotonic``.
+
+        Raises:
+            ConnectFailed: It may not go, or not before the deadline; nothing was sent.
+        """
+        ...
+
+
 class Entropy(Protocol):
     """Randomness, as a port."""
 

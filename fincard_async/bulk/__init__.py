@@ -17,32 +17,39 @@ rows) <- ``issuer`` (a job); ``formats``, ``rows``, ``records``, ``checks``, ``g
 ``planning`` lead from the input to the journal.
 """
 
+from .audit import Audit, Difference, Found, audit
 from .breaker import BreakerLimits
 from .checks import check_rows
 from .decisions import Decision, resolve
 from .engine import EngineSettings, run_chunk
 from .entry import Entry, Header, Reason, RowState
 from .faults import InputError, InputFault
+from .funds import wallet_funds
 from .guards import Estimate, GuardTripped
 from .issuer import BulkIssue, BulkOperation
 from .journal import SqliteJournal
+from .operation_rows import operation_rows
 from .planning import RowPlan
 from .ports import Journal, Plan
 from .records import OperationRow
 from .report import Progress, Report, Results, RowResult, Timings
+from .report_file import ReportFile
 from .results import read_results
-from .rows import IssueRow, read_rows
+from .rows import IssueRow, RowFile, issue_rows, read_rows
 from .stopping import Stop
 from .windows import Windows
 
 __all__ = [
+    "Audit",
     "BreakerLimits",
     "BulkIssue",
     "BulkOperation",
     "Decision",
+    "Difference",
     "EngineSettings",
     "Entry",
     "Estimate",
+    "Found",
     "GuardTripped",
     "Header",
     "InputError",
@@ -54,7 +61,9 @@ __all__ = [
     "Progress",
     "Reason",
     "Report",
+    "ReportFile",
     "Results",
+    "RowFile",
     "RowPlan",
     "RowResult",
     "RowState",
@@ -62,9 +71,13 @@ __all__ = [
     "Stop",
     "Timings",
     "Windows",
+    "audit",
     "check_rows",
+    "issue_rows",
+    "operation_rows",
     "read_results",
     "read_rows",
     "resolve",
     "run_chunk",
+    "wallet_funds",
 ]

@@ -37,7 +37,7 @@ from .guards import Guards, Sum
 from .kinds import BulkOperationType
 from .ports import Plan
 from .records import BulkRow, payload_of, replace, to_request
-from .rows import LONGEST_ROW_ID
+from .rows import LONGEST_ROW_ID, RowFile
 
 BATCH: Final = 1000
 MOST_FAULTS: Final = 100
@@ -85,6 +85,7 @@ class RowPlan:
         self._card_types = card_types
         self._digest = hashlib.sha256()
         self._faults: list[InputFault] = []
+        self._repeats = self._uncounted = 0
         self._lines: dict[int, int | None] = {}
         """Lines of the batch that was given out last."""
 
@@ -111,11 +112,15 @@ class RowPlan:
                         return
         except InputError as error:
             self._faults += error.faults
+            self._uncounted += error.count - len(error.faults)
         if batch:
             yield batch
 
     def repeated(self, entry: Entry, first: int) -> None:
         """Note that a row of the last batch has the id of an earlier one."""
+        self._repeats += 1
+        if isinstance(self._rows, RowFile):
+            return  # it tells at its end, with both lines
         line = self._lines.get(entry.seq)
         message = f"a row_id stands twice: in row {first + 1} and in row {entry.seq + 1}"
         self._faults.append(InputFault(self._source, line, message))
@@ -128,7 +133,10 @@ class RowPlan:
             ValidationError: There are none.
         """
         if self._faults:
-            raise InputError(tuple(self._faults[:MOST_FAULTS]))
+            count = len(self._faults) + self._uncounted
+            raise InputError(tuple(self._faults[:MOST_FAULTS]), count)
+        if self._repeats:
+            raise InputError((InputFault(self._source, None, "a row_id stands twice"),))
         if not self.sum.rows:
             raise ValidationError("there are no rows")
         return self.digest

@@ -12,6 +12,8 @@ import pytest
 pytest.importorskip("click")
 pytest.importorskip("rich")
 
+from fincard_async.sandbox import Sandbox, SandboxSettings
+
 from .kit import FAR, Cli
 from .processes import CARDS
 
@@ -122,6 +124,10 @@ def test_many_faults_are_cut(cli: Cli, rows: Callable[..., str]) -> None:
     result = cli.run("issue", rows(*(f"r{n},x,50,,," for n in range(30))), "--job", "t")
     assert result.stderr.count("rows.csv:") == 20
     assert "and 10 more" in result.stderr
+    result = cli.run("issue", rows(*(f"r{n},x,50,,," for n in range(300))), "--job", "t")
+    assert result.stderr.count("rows.csv:") == 20
+    assert "(300 found)" in result.stderr
+    assert "and 280 more" in result.stderr
 
 
 def test_a_file_that_is_not_there(cli: Cli) -> None:
@@ -183,8 +189,10 @@ def test_elsewhere_it_is_asked_first(cli: Cli, rows: Callable[..., str]) -> None
     assert f"Issue 3 cards at {FAR}, tenant sandbox" in result.stderr
     assert "deposits  95.10 USD" in result.stderr
     assert cli.sandbox.controls.ledger().orders == 0
-    assert cli.run("issue", name, "--job", "t", input="y\n").exit_code == 0
-    again = cli.run("issue", name, "--job", "t", input="y\n")
+    assert not Path("t.journal").exists()
+    cli.sandbox.controls.set_latency(None)
+    assert cli.run("issue", name, "--job", "t", "--wait", "0", input="y\n").exit_code == 5
+    again = cli.run("issue", name, "--job", "t", "--wait", "0", input="y\n")
     assert "goes on where it stopped" in again.stderr
 
 
@@ -211,8 +219,22 @@ def test_a_row_that_contradicts_the_server(cli: Cli, rows: Callable[..., str]) -
     assert cli.run("issue", rows("a,111001,50,,,"), "--job", "t").exit_code == 0
     Path("t.journal").unlink()
     result = cli.run("issue", rows("a,111001,60,,,"), "--job", "t")
-    assert result.exit_code == 5
+    assert result.exit_code == 6
     assert "parked           1" in result.stdout
-    assert "a person must decide" in result.stdout
+    assert "a person must decide" in result.stderr
     assert "a: parked, order " in result.stdout
     assert cli.sandbox.controls.ledger().created_amount == Decimal(50)
+
+
+def test_a_job_that_the_wallet_cannot_pay_is_refused(rows: Callable[..., str]) -> None:
+    """Before anything is sent, with what is missing; unless the person says so."""
+    cli = Cli(Sandbox(SandboxSettings(funds=Decimal(60), latency_ms=0)))
+    job = ("issue", rows(*THREE[:2]), "--job", "t")
+    result = cli.run(*job)
+    assert result.exit_code == 2
+    assert "the funds lack 12.94120 USD" in result.stderr
+    assert "--ignore-funds" in result.stderr
+    assert cli.sandbox.controls.ledger().orders == 0
+    result = cli.run(*job, "--ignore-funds")
+    assert cli.sandbox.controls.ledger().orders == 1
+    assert "refused          1" in result.stdout
