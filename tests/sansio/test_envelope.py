@@ -247,3 +247,10 @@ def _levels(value: Any) -> int:
     if isinstance(value, dict):
         return 1 + max(map(_levels, value.values()), default=0)
     return 1 + max(map(_levels, value), default=0) if isinstance(value, list) else 0
+
+
+def test_a_bracket_in_a_text_does_not_hide_depth_in_a_long_body() -> None:
+    """A text that ends in a closing bracket before each opening one looks like rows."""
+    deep = b'{"a":"}","b":' * 200
+    assert len(deep) > 2048
+    assert too_deep(deep + b"1" + b"}" * 200)
