@@ -556,7 +556,7 @@ MUTANTS: Final = (
     Mutant(
         "a cancelled order is forgotten",
         _RUN,
-        "                self.doubts.add(prepared.order_no, prepared.operation.name)\n",
+        "                self.doubts.add(prepared)\n",
         "                pass\n",
         (CANCEL,),
     ),

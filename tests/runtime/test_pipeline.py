@@ -10,7 +10,6 @@ import pytest
 
 from fincard_async import errors
 from fincard_async._generated.wire import REFUSALS
-from fincard_async._runtime.doubts import MOST, Doubts
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.options import (
@@ -474,22 +473,6 @@ async def test_a_number_that_is_in_doubt_makes_no_refusal_final() -> None:
     with pytest.raises(errors.InsufficientFunds):
         await rig.pipeline.run(WRITE, asked, None)
     assert rig.doubts.all() == ()
-
-
-async def test_doubts_keep_to_a_bound() -> None:
-    """The oldest goes first, a number stands once, and a read is none of its business."""
-    doubts = Doubts()
-    for number in range(MOST + 5):
-        for _ in range(2):
-            doubts.add(f"N{number}", "things.pay")
-    doubts.add(None, "things.get")
-    doubts.clear(None)
-    assert len(doubts.all()) == MOST
-    assert doubts.all()[0].order_no == "N5"
-    doubts.clear("N5")
-    doubts.clear("never heard of")
-    assert "N5" not in doubts
-    assert "N6" in doubts
 
 
 async def test_retries_are_paid_for() -> None:
