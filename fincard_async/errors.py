@@ -198,8 +198,10 @@ class StatusContradiction(ReplyError):
         then: The other one.
     """
 
-    def __init__(self, first: str, then: str, *, order_no: str) -> None:
-        super().__init__(f"the order was {first}, and now is {then}", order_no=order_no)
+    def __init__(
+        self, message: str, *, first: str = "", then: str = "", order_no: str | None = None
+    ) -> None:
+        super().__init__(message, order_no=order_no)
         self.first = first
         self.then = then
 

@@ -232,7 +232,12 @@ def _take(wait: _Wait, record: OperationRecord | None) -> None:
 def _agree(number: str, first: OperationStatus | None, then: OperationStatus | None) -> None:
     if first in FINAL and then in FINAL and first is not then:
         logger.error("order %s was %s, and now is %s", number, first, then)
-        raise StatusContradiction(str(first), str(then), order_no=number)
+        raise StatusContradiction(
+            f"the order was {first}, and now is {then}",
+            first=str(first),
+            then=str(then),
+            order_no=number,
+        )
 
 
 _ANY: Final = load("cards.open")
