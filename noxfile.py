@@ -161,6 +161,20 @@ def mutants(session: nox.Session) -> None:
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Client CPU beside bare aiohttp and other SDKs, as one table; docs/performance.md explains."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(default=False)
+def crash(session: nox.Session) -> None:
+    """Kill bulk jobs again and again, and ask the ledger; with ``-- --runs 20000`` for a night."""
+    install(session, "tests-all")
+    session.run("python", "-m", "tests.crash", *(session.posargs or ["--runs", "600"]))
+
+
 def _pytest(session: nox.Session, *args: str) -> None:
     posargs = session.posargs or ["-n", "2", "--dist", "worksteal"]
     session.run("python", "-m", "pytest", "-q", "--timeout=300", *args, *posargs)

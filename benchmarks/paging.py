@@ -277,8 +277,8 @@ def main() -> None:
     if options.export:
         asyncio.run(export(options.export, options.format))
     if not (options.memory or options.export):
-        with canned_server(answer(10**9)) as port:
-            asyncio.run(compare(f"http://127.0.0.1:{port}", options.pages, options.rounds))
+        with canned_server({"*": answer(10**9)}) as address:
+            asyncio.run(compare(address.plain, options.pages, options.rounds))
 
 
 if __name__ == "__main__":

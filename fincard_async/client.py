@@ -19,7 +19,7 @@ from ._runtime.hooks import Observer, Observers
 from ._runtime.limiter import Limiter
 from ._runtime.mutations import Mutations
 from ._runtime.pipeline import Pipeline, Settings, merge
-from ._runtime.ports import Clock, Entropy, SystemClock, SystemEntropy, Transport
+from ._runtime.ports import Clock, Entropy, Gate, SystemClock, SystemEntropy, Transport
 from ._runtime.settlement import Settler
 from ._sansio.base_url import parse_origin
 from ._sansio.budget import RetryBudget
@@ -28,7 +28,6 @@ from ._sansio.options import CallOptions, Lane, Limits, RequestContext, RetryPol
 from ._sansio.secret import Sealed, as_secret
 from ._sansio.token import Token, make_token
 from ._transports.home import Home
-from .config import load_settings
 from .errors import ConfigError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -113,10 +112,10 @@ class FincardClient(Resources):
         if money_as not in ("number", "string"):
             raise ConfigError('money_as must be "number" or "string"')
         if transport is None:
-            from ._transports.session import SessionTransport
+            from ._transports.choice import choose
 
-            transport = SessionTransport(
-                origin, session=session, ssl_context=ssl_context, proxy=proxy
+            transport = choose(
+                origin, session=session, ssl_context=ssl_context, proxy=proxy, environ=os.environ
             )
         clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
         retry = retry or RetryPolicy()
@@ -158,6 +157,8 @@ class FincardClient(Resources):
         Raises:
             ConfigError: A setting is missing or wrong; the message names the variable.
         """
+        from .config import load_settings
+
         settings = load_settings(os.environ if environ is None else environ, profile)
         keys: list[CardKey] = []
         if settings.card_key is not None:
@@ -182,15 +183,28 @@ class FincardClient(Resources):
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
         lane: Lane | None = None,
+        gate: Gate | None = None,
     ) -> FincardClient:
         """A view with other settings on the same connections, login and limits.
 
         Closing the view closes nothing; the client it came from stays the owner.
+
+        Args:
+            context: Who is calling.
+            timeout: Seconds for one call.
+            retry: How often and how patiently a failed attempt is repeated.
+            lane: Who goes first when calls wait for a place.
+            gate: Asked right before every attempt of this view, such as a rate that several
+                machines share.
         """
         options = CallOptions(context=context, timeout=timeout, retry=retry, lane=lane)
         view = object.__new__(type(self))
         view._core = self._core
-        view._pipeline = replace(self._pipeline, settings=merge(self._pipeline.settings, options))
+        view._pipeline = replace(
+            self._pipeline,
+            settings=merge(self._pipeline.settings, options),
+            gate=gate or self._pipeline.gate,
+        )
         view._owner = False
         return view
 
@@ -242,6 +256,18 @@ class FincardClient(Resources):
         return self._core.origin
 
     @property
+    def transport_kind(self) -> str:
+        """What carries the calls, and why: for logs and support cases.
+
+        ``LeanTransport`` where the extra ``speedups`` is installed and nothing unusual was asked
+        for, else ``SessionTransport`` with the reason. ``FINCARD_TRANSPORT=session`` in the
+        environment takes the second one in any case.
+        """
+        transport = self._core.transport
+        reason = getattr(transport, "reason", "")
+        return type(transport).__name__ + (f": {reason}" if reason else "")
+
+    @property
     def tenant_id(self) -> str:
         """The tenant on whose behalf calls are made."""
         return self._core.tenant_id
@@ -274,7 +300,7 @@ class FincardClient(Resources):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({type(self._core.transport).__name__})"
+        return f"{type(self).__name__}({self.transport_kind})"
 
     def _refuse(self, *_: object) -> NoReturn:
         raise TypeError("a client cannot be copied or pickled")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-MAY_USE_LOOPBACK = {"transport", "sandbox_http", "top", "cli", "wirefaults"}
+MAY_USE_LOOPBACK = {"lean", "transport", "sandbox_http", "top", "cli", "crash", "wirefaults"}
 """Folders whose tests may connect to this machine. Nothing may ever connect to another one."""
 
 

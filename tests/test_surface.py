@@ -92,6 +92,21 @@ def test_import_is_light(package: str, loaded: set[str]) -> None:
     assert package not in loaded
 
 
+MOST_MODULES = 58
+"""Modules of our own that ``import fincard_async`` loads: each costs about half a millisecond."""
+FOREIGN = {"anyio", "msgspec", "sniffio", "typing_extensions"}
+
+
+def test_import_keeps_its_budget(loaded: set[str]) -> None:
+    """What a call does not need is imported when it is used: resources, settings, extras, keys."""
+    own = {name for name in loaded if name.partition(".")[0] == "fincard_async"}
+    assert len(own) <= MOST_MODULES
+    late = {"resources", "cards", "commands", "handlers", "session", "lean", "config"}
+    assert [name for name in own if late & set(name.split("."))] == []
+    foreign = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)
+    assert {name for name in foreign if not name.startswith("_")} <= {*FOREIGN, "fincard_async"}
+
+
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
     """What ``import fincard_async`` loads beside what a fresh interpreter has already."""

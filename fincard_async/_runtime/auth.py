@@ -28,6 +28,10 @@ REMEMBER_FAILURE: Final = 1.0
 class Authorization(Protocol):
     """Gives the value of the Authorization header, and hears when it was refused."""
 
+    def current(self) -> str:
+        """The header, if it is there; an empty text if ``header`` must be awaited."""
+        ...
+
     async def header(self, deadline: float) -> str:
         """The header; may log in first."""
         ...
@@ -48,6 +52,10 @@ class FixedToken:
         if not (isinstance(token, Secret) and is_token(token.reveal())):
             raise ConfigError("token must be 1..8000 printable ASCII characters")
         self._header = _bearer(token)
+
+    def current(self) -> str:
+        """The header."""
+        return self._header
 
     async def header(self, deadline: float) -> str:
         """The header; never waits."""
@@ -81,6 +89,11 @@ class LoginToken:
         self._failure: Exception | None = None
         self._failed_at = float("-inf")
 
+    def current(self) -> str:
+        """The header, unless it is time for another token."""
+        token = self._token
+        return "" if token is None or self._clock.wall() >= token.refresh_at else self._header
+
     async def header(self, deadline: float) -> str:
         """The current header; has a login made where there is none or it is about to end.
 
@@ -88,9 +101,9 @@ class LoginToken:
             FincardError: The login failed; every caller that waited for it gets the same facts.
             ConnectFailed: The login did not end before this call's deadline.
         """
-        while self._token is None or self._clock.wall() >= self._token.refresh_at:
+        while not (header := self.current()):
             await self._wait(self._flight or self._begin(deadline), deadline)
-        return self._header
+        return header
 
     def refuse(self, header: str) -> bool:
         """Drop the token that was refused, unless it was replaced in the meantime."""

@@ -46,9 +46,11 @@ class Observers:
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = list(observers)
+        self.listening = bool(self._observers)
+        """False if nobody is left to be told, so that a call need not make an event."""
 
     def __bool__(self) -> bool:
-        return bool(self._observers)
+        return self.listening
 
     def tell(self, event: CallEvent) -> None:
         """Pass an event to every observer that is left."""
@@ -57,4 +59,5 @@ class Observers:
                 observer(event)
             except Exception as error:  # noqa: BLE001 - foreign code must not break a call
                 self._observers.remove(observer)
+                self.listening = bool(self._observers)
                 logger.warning("observer dropped after %s", type(error).__name__)

@@ -59,10 +59,11 @@ from fincard_async.errors import (
 from .auth import Authorization
 from .deadline import seconds_for
 from .doubts import Doubts
+from .headers import FullHeaders
 from .hooks import CallEvent, Observers, Point, logger, next_call
 from .limiter import Limiter
 from .mutations import Mutations
-from .ports import Clock, Entropy, Home, Transport
+from .ports import Clock, Entropy, Gate, Home, Transport
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -120,6 +121,8 @@ class Pipeline:
     observers: Observers
     refusals: Sequence[RefusalRow]
     settings: Settings
+    gate: Gate | None = None
+    headers: FullHeaders = field(default_factory=FullHeaders)
 
     async def run(
         self, operation: Operation[I, O], request: I, options: CallOptions | None, path: str = ""
@@ -135,18 +138,17 @@ class Pipeline:
         if operation.mutates:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
             request = with_order_number(operation, request, minted)
-        prepared = build_request(operation, request, money_as=settings.money_as)
-        if path:
-            prepared = replace(prepared, path=path)
+        prepared = build_request(operation, request, money_as=settings.money_as, path=path)
         now, seconds = self.clock.monotonic(), seconds_for(settings.timeout)
         progress = _Progress(
             started=now,
             deadline=now + seconds - settling_time(operation, settings.retry, seconds),
             # An earlier call with this number that nobody settled is an open attempt of the order.
-            in_doubt=self.doubts.check(prepared),
-            call=next_call() if self.observers else 0,
+            in_doubt=operation.mutates and self.doubts.check(prepared),
+            call=next_call() if self.observers.listening else 0,
         )
-        self._tell("prepared", prepared, progress)
+        if self.observers.listening:
+            self._tell("prepared", prepared, progress)
         try:
             return await self._until_done(prepared, settings, progress)
         except FincardError:
@@ -161,7 +163,8 @@ class Pipeline:
         """The attempts of one call, and the pauses between them."""
         while True:
             progress.attempts += 1
-            self._tell("attempt", prepared, progress)
+            if self.observers.listening:
+                self._tell("attempt", prepared, progress)
             try:
                 result = await self._attempt(prepared, settings, progress)
             except FincardError as error:
@@ -177,9 +180,11 @@ class Pipeline:
                 await self.clock.sleep(delay)
             else:
                 self.budget.refund(progress.paid)
-                self.doubts.clear(prepared.order_no)
-                self._tell("outcome", prepared, progress)
-                self._tell("finished", prepared, progress)
+                if prepared.operation.mutates:
+                    self.doubts.clear(prepared.order_no)
+                if self.observers.listening:
+                    self._tell("outcome", prepared, progress)
+                    self._tell("finished", prepared, progress)
                 return result
 
     async def _attempt(self, prepared: Prepared, settings: Settings, progress: _Progress) -> object:
@@ -188,11 +193,13 @@ class Pipeline:
         header = ""
         if progress.attempts > 1:
             self.home.enter()  # it may have been closed during the pause
-        async with self.limiter.permit(progress.deadline, lane):
-            headers = settings.headers
+        if not self.limiter.take():
+            await self.limiter.acquire(progress.deadline, lane)
+        try:
             if self.auth is not None:
-                header = await self._authorize(progress)
-                headers = {**headers, CONTEXT_HEADERS["authorization"]: header}
+                header = self.auth.current() or await self._authorize(progress)
+            if self.gate is not None:
+                await self.gate.enter(progress.deadline)
             remaining = progress.deadline - self.clock.monotonic()
             if remaining < min(LEAST_LEFT, settings.timeout / 2) or remaining <= 0:
                 raise not_sent("the deadline passed before the request was sent")
@@ -201,7 +208,9 @@ class Pipeline:
             response: HttpResponse | None = None
             try:
                 response = await self.transport.send(
-                    HttpRequest(prepared.path, headers, prepared.body),
+                    HttpRequest(
+                        prepared.path, self.headers.of(settings.headers, header), prepared.body
+                    ),
                     min(remaining, settings.retry.attempt_timeout),
                 )
                 result = interpret(
@@ -219,6 +228,8 @@ class Pipeline:
                 raise
             self.limiter.clean()
             return result
+        finally:
+            self.limiter.release()
 
     async def _authorize(self, progress: _Progress) -> str:
         """The header for this attempt; a login that fails leaves the call itself unsent."""
@@ -293,7 +304,7 @@ class Pipeline:
         progress: _Progress,
         error: BaseException | None = None,
     ) -> None:
-        if self.observers:
+        if self.observers.listening:
             event = CallEvent(
                 point=point,
                 call=progress.call,

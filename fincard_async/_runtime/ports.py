@@ -65,6 +65,21 @@ class Clock(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """Whoever else must agree before an attempt is sent, such as a rate that machines share."""
+
+    async def enter(self, deadline: float) -> None:
+        """Return when the attempt may go; its first byte is what follows.
+
+        Args:
+            deadline: Of the call, in seconds of ``Clock.monotonic``.
+
+        Raises:
+            ConnectFailed: It may not go, or not before the deadline; nothing was sent.
+        """
+        ...
+
+
 class Entropy(Protocol):
     """Randomness, as a port."""
 
@@ -80,11 +95,9 @@ class Entropy(Protocol):
 class SystemClock:
     """The machine's clock."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def wall(self) -> float:
-        return time.time()
+    # Not functions of our own around them: a call looks at the clock several times.
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .money import Money, parse_amount
+from .exact import Decodes, ExactDecoder, shadow_of
 from .secret import Sealed, Secret
 
 T = TypeVar("T")
@@ -21,11 +21,7 @@ class _Digits(str):
 
 
 def _decode_hook(kind: type, value: object) -> object:
-    if kind is Money:
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ValueError("an amount must be a number or a string")
-        return parse_amount(str(value))
-    if not isinstance(value, str) or isinstance(value, _Digits):
+    if not isinstance(value, str):
         raise ValueError("a secret must be a string")
     return kind(value)
 
@@ -38,9 +34,13 @@ def _encode_hook(value: object) -> object:
     raise NotImplementedError(f"cannot encode {type(value).__name__}")
 
 
-def make_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+def make_decoder(kind: Any) -> Decodes[Any]:
     """A decoder that reads amounts exactly and Long values from numbers or strings."""
-    return msgspec.json.Decoder(kind, strict=False, dec_hook=_decode_hook, float_hook=_Digits)
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+        kind, strict=False, dec_hook=_decode_hook
+    )
+    shadow = shadow_of(kind)
+    return decoder if shadow is None else ExactDecoder(decoder, *shadow)
 
 
 _NUMBERS = msgspec.json.Encoder(enc_hook=_encode_hook, decimal_format="number")

@@ -14,18 +14,15 @@ CUT_EVERY = 0.5
 class AdaptiveLimit:
     """Additive increase, multiplicative decrease, between 1 and ``most``."""
 
-    __slots__ = ("_clean", "_last_cut", "_most", "_now")
+    __slots__ = ("_clean", "_last_cut", "_most", "_now", "value")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._now = float(most)
+        self.value = max(1, most)
+        """The number in force."""
         self._clean = 0
         self._last_cut = float("-inf")
-
-    @property
-    def value(self) -> int:
-        """The number in force."""
-        return max(1, int(self._now))
 
     def clean(self) -> None:
         """An answer came, and the server is well."""
@@ -35,6 +32,7 @@ class AdaptiveLimit:
         if self._clean >= self.value:
             self._clean = 0
             self._now = min(float(self._most), self._now + 1.0)
+            self.value = int(self._now)
 
     def trouble(self, now: float) -> None:
         """A time-out, 429 or 503."""
@@ -42,3 +40,4 @@ class AdaptiveLimit:
         if now >= self._last_cut + CUT_EVERY:
             self._last_cut = now
             self._now = max(1.0, self._now * CUT)
+            self.value = int(self._now)

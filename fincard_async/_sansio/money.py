@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from fincard_async.errors import ArgumentTypeError, ValidationError
 
 Amount: TypeAlias = Decimal | int | str
 """What a method takes where the API wants money."""
+Money: TypeAlias = Decimal
+"""A money field of a model; ``exact`` sees to it that only our grammar is read."""
 
 _MOST_DIGITS = 18
 _GRAMMAR = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
@@ -51,19 +53,3 @@ def _plain(value: Amount) -> str:
     if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
         raise ValueError("outside the grammar")
     return format(value, "f")
-
-
-if TYPE_CHECKING:
-    Money: TypeAlias = Decimal
-else:
-
-    class _DecimalInDisguise(type):
-        def __instancecheck__(cls, value: object) -> bool:
-            return isinstance(value, Decimal)
-
-    class Money(metaclass=_DecimalInDisguise):
-        """Marks a money field in a generated struct: values are Decimal, the grammar is ours.
-
-        msgspec's own Decimal decoding accepts ``NaN``, ``1_000`` and ``1e400``; a custom type goes
-        through ``codec.decode_hook`` instead, and sees the digits before they become a float.
-        """

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
-import msgspec
-
 from .codec import make_decoder
+from .envelope import PlainSuccess
+from .exact import Decodes
 from .model import Model, PageData
 
 I = TypeVar("I", bound=Model, covariant=True)  # noqa: E741 - input
@@ -114,18 +114,28 @@ class Operation(Generic[I, O]):
     """(other spelling, documented spelling) of wire names accepted in answers."""
     deprecated: str | None = None
 
-    @property
+    @cached_property
     def mutates(self) -> bool:
         """True if the operation changes something on the server."""
         return self.safety is not Safety.READ
 
     @cached_property
-    def decoder(self) -> msgspec.json.Decoder[object]:
+    def decoder(self) -> Decodes[object]:
         """Decodes ``data`` (for ``bare``: the whole body); built on first use."""
         return make_decoder(self._wire_type)
 
     @cached_property
-    def input_decoder(self) -> msgspec.json.Decoder[Any]:
+    def plain_decoder(self) -> Decodes[PlainSuccess[object]]:
+        """Decodes the usual success, envelope and data in one pass."""
+        return make_decoder(PlainSuccess[self._wire_type])  # type: ignore[name-defined]  # a run-time type
+
+    @cached_property
+    def other_names(self) -> tuple[bytes, ...]:
+        """The other spellings of ``aliases`` as they stand in a body."""
+        return tuple(f'"{other}"'.encode() for other, _ in self.aliases)
+
+    @cached_property
+    def input_decoder(self) -> Decodes[Any]:
         """Decodes a request body; the sandbox's side of ``requests.build_request``."""
         return make_decoder(self.input)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -17,15 +16,17 @@ from .rules import check
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A call whose bytes are final: every attempt sends exactly these."""
 
     operation: Operation[Model, object]
-    request: Model = field(repr=False)
+    request: Model
     path: str
-    body: bytes = field(repr=False)
+    body: bytes
     order_no: str | None
+
+    def __repr__(self) -> str:
+        return f"Prepared({self.operation.name}, order_no={self.order_no!r})"
 
 
 def with_order_number(operation: Operation[I, object], request: I, minted: str) -> I:
@@ -42,8 +43,10 @@ def order_no_of(operation: Operation[I, object], request: I) -> str | None:
     return None if number is None else getattr(request, number.name)
 
 
-def build_request(operation: Operation[I, object], request: I, *, money_as: str) -> Prepared:
-    """Check a request and make its bytes.
+def build_request(
+    operation: Operation[I, object], request: I, *, money_as: str, path: str = ""
+) -> Prepared:
+    """Check a request and make its bytes; ``path`` where the operation's has ids in it.
 
     Raises:
         ValidationError: A rule of the schema is broken; nothing was sent.
@@ -54,7 +57,7 @@ def build_request(operation: Operation[I, object], request: I, *, money_as: str)
     return Prepared(
         operation=operation,
         request=request,
-        path=operation.path,
+        path=path or operation.path,
         body=body,
         order_no=order_no_of(operation, request),
     )

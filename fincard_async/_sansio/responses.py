@@ -62,14 +62,27 @@ def interpret(
         if too_deep(response.body):
             raise NotAnEnvelope(TOO_DEEP)
         return _good(_decoded(operation, response.body))
-    envelope = open_envelope(response.body)
+    result = _plain_result(operation, response.body)
+    envelope = open_envelope(response.body) if result is None else None
     if operation.mutates and repeats_a_key(response.body):
         raise DecodeError("the reply names a key twice")
-    if not envelope.succeeded:
-        raise _refusal_of(envelope, status, refusals, _sent_secrets(request, header))
-    result = _good(_decoded(operation, bytes(envelope.data)))
+    if envelope is not None:
+        if not envelope.succeeded:
+            raise _refusal_of(envelope, status, refusals, _sent_secrets(request, header))
+        result = _good(_decoded(operation, bytes(envelope.data)))
     _check_echo(operation, request, result)
     return result
+
+
+def _plain_result(operation: Operation[Model, object], body: bytes) -> object | None:
+    """The data of the usual success; None if a closer look is needed, for whatever reason."""
+    if too_deep(body) or any(name in body for name in operation.other_names):
+        return None
+    try:
+        whole = operation.plain_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
+        return None
+    return whole.data if whole.is_plain else None
 
 
 def render_result(data: object) -> bytes:

@@ -20,6 +20,7 @@ from fincard_async.errors import WebhookUnreadable
 
 from .codec import decode_any, make_decoder, rewrite
 from .envelope import repeats_a_key, too_deep
+from .exact import Decodes
 from .model import Model
 from .responses import rename_keys
 
@@ -65,7 +66,7 @@ class EventKind(Generic[P]):
     aliases: tuple[tuple[str, str], ...] = ()
 
     @cached_property
-    def decoder(self) -> msgspec.json.Decoder[P]:
+    def decoder(self) -> Decodes[P]:
         """Decodes the payload; built on first use."""
         return make_decoder(self.payload)
 

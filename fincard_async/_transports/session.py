@@ -1,13 +1,18 @@
 """Carries calls over an aiohttp ``ClientSession``.
 
-"Sent" is decided by aiohttp's trace hook, never by the class of an exception: the same exception is
-raised for a connection that was stale before the request and for a server that carried the request
-out and then died; and aiohttp reports status 400 for an answer that it cannot parse.
+"Sent" is decided at the moment before the first byte, never by the class of an exception: the same
+exception is raised for a connection that was stale before the request and for a server that carried
+the request out and then died; and aiohttp reports status 400 for an answer that it cannot parse.
+That moment is ``ClientRequest.send``, which gets the open connection; in a session of the caller's
+own, whose requests are of another class, it is aiohttp's trace hook, which costs a fifth more.
 """
 
 from __future__ import annotations
 
+import inspect
 import ssl
+from contextvars import ContextVar
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Final
 
@@ -16,14 +21,11 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from fincard_async._sansio.envelope import MAX_BODY_BYTES
-from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
-from fincard_async.errors import ConfigError
+from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
 
+from .faults import CONNECT_SECONDS, KEEPALIVE_SECONDS, checked, failure_of, verified
 from .home import Home
 
-_CONNECT_SECONDS: Final = 10.0
-_KEEPALIVE_SECONDS: Final = 15.0
-"""Shorter than servers usually keep an idle connection, so that a stale one is rarely met."""
 _MOST_UNASKED: Final = 500
 """Connections in a row that are passed over; a proxy may have spoken on every idle one."""
 
@@ -77,8 +79,15 @@ class _Unasked(Exception):
     """Something came over an idle connection: it must not be taken for an answer."""
 
 
+_current: ContextVar[_Sent] = ContextVar("_current")
+"""The exchange that this task carries out: aiohttp makes and sends its request in the same task."""
+
+HOOKED: Final = tuple(inspect.signature(aiohttp.ClientRequest.send).parameters) == ("self", "conn")
+"""False if this aiohttp sends its requests in another way; then the trace hook tells."""
+
+
 class _Request(aiohttp.ClientRequest):
-    """Uses no connection on which something lies that nobody asked for.
+    """Notes that it is about to be sent, and uses no connection with something unasked on it.
 
     A proxy that gives up on an idle connection, or that mixes answers up, may say so in the form of
     an answer; aiohttp would give it to the next request, and a refusal names no order.
@@ -87,11 +96,22 @@ class _Request(aiohttp.ClientRequest):
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         if conn.protocol is not None and conn.protocol.should_close:
             raise _Unasked
+        _current.get().yes = True
         return await super().send(conn)
 
 
+@lru_cache(maxsize=8)
+def _limit(timeout: float) -> aiohttp.ClientTimeout:
+    """Nearly all attempts have the same time."""
+    return aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_SECONDS))
+
+
 class SessionTransport:
-    """A pool of connections to one origin; opened on first use, in the loop of that use."""
+    """A pool of connections to one origin; opened on first use, in the loop of that use.
+
+    Attributes:
+        reason: Why it was chosen.
+    """
 
     def __init__(
         self,
@@ -100,12 +120,11 @@ class SessionTransport:
         session: aiohttp.ClientSession | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
+        reason: str = "",
     ) -> None:
-        if ssl_context is not None and not ssl_context.check_hostname:
-            # The ssl module ties this to verify_mode: no certificate check, no host name check.
-            raise ConfigError("ssl_context must verify certificates and host names")
+        self.reason = reason
         self._origin = origin
-        self._ssl = ssl_context
+        self._ssl = checked(ssl_context)
         self._proxy = proxy
         self._given = session
         self._session: aiohttp.ClientSession | None = None
@@ -121,6 +140,7 @@ class SessionTransport:
         """
         session = self._open()
         sent = _Sent()
+        _current.set(sent)
         failure = TransportFailure("connect", sent=False, detail="the server speaks unasked")
         for _ in range(_MOST_UNASKED):
             try:
@@ -130,7 +150,7 @@ class SessionTransport:
             except TransportFailure:
                 raise
             except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
-                failure = _failure(error, sent.yes)
+                failure = failure_of(error, sent=sent.yes)
                 break
         raise failure
 
@@ -143,7 +163,7 @@ class SessionTransport:
             headers=request.headers,
             allow_redirects=False,
             proxy=self._proxy,
-            timeout=aiohttp.ClientTimeout(total=timeout, connect=min(timeout, _CONNECT_SECONDS)),
+            timeout=_limit(timeout),
             trace_request_ctx=sent,
         ) as response:
             body = await _read(response)
@@ -171,14 +191,14 @@ class SessionTransport:
         return aiohttp.ClientSession(
             # The limiter bounds what is in flight; a second bound here would hide waiting calls.
             connector=aiohttp.TCPConnector(
-                limit=0, ssl=self._ssl or _verified(), keepalive_timeout=_KEEPALIVE_SECONDS
+                limit=0, ssl=self._ssl or verified(), keepalive_timeout=KEEPALIVE_SECONDS
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             auto_decompress=False,
             trust_env=False,
             request_class=_Request,
-            trace_configs=[trace],
+            trace_configs=[] if HOOKED else [trace],
         )
 
     def _url(self, path: str) -> URL:
@@ -186,12 +206,6 @@ class SessionTransport:
         if url is None:
             url = self._urls[path] = URL(self._origin + path, encoded=True)
         return url
-
-
-def _verified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -223,24 +237,3 @@ def _too_large(response: aiohttp.ClientResponse) -> TransportFailure:
     return TransportFailure(
         "too-large", sent=True, detail=f"the reply is longer than {MAX_BODY_BYTES} bytes"
     )
-
-
-_FAULTS: Final[tuple[tuple[type[Exception], Reason, str], ...]] = (
-    (aiohttp.ClientConnectorCertificateError, "certificate", "the certificate is not accepted"),
-    (aiohttp.ConnectionTimeoutError, "connect", "no connection in time"),
-    (TimeoutError, "timeout", "no complete reply in time"),
-    (aiohttp.ClientPayloadError, "lost", "the reply was cut short"),
-    (aiohttp.ClientResponseError, "malformed", "the reply is not HTTP"),
-    (aiohttp.ClientConnectorDNSError, "connect", "the host's name does not resolve"),
-    (aiohttp.ClientConnectorError, "connect", "the connection was refused"),
-    (aiohttp.ClientError, "lost", "the connection broke"),
-    (OSError, "lost", "the connection broke"),
-)
-
-
-def _failure(error: Exception, sent: bool) -> TransportFailure:
-    """Sort an exception of aiohttp by its class alone, since its text may hold secrets."""
-    for kind, reason, detail in _FAULTS:
-        if isinstance(error, kind):
-            return TransportFailure(reason, sent=sent, detail=detail)
-    return TransportFailure("lost", sent=sent, detail=f"{type(error).__name__} in the transport")

@@ -1,10 +1,17 @@
-"""What is wrong with an input file: all of it at once, by file and line."""
+"""What is wrong with an input: by file and line, the first faults of any number of them.
+
+A file of a million wrong rows must not fill the memory, so a bounded number of faults is kept,
+those that stand first in the file, and the rest is counted.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from fincard_async.errors import ValidationError
+
+MOST_KEPT: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +28,20 @@ class InputFault:
 
 
 class InputError(ValidationError):
-    """The rows cannot be used; nothing was sent. ``faults`` has everything that is wrong."""
+    """The rows cannot be used; nothing was sent.
 
-    def __init__(self, faults: tuple[InputFault, ...]) -> None:
-        super().__init__("\n".join(str(fault) for fault in faults))
+    Attributes:
+        faults: The first faults, at most 50, in order of lines.
+        count: How many there are.
+    """
+
+    def __init__(self, faults: tuple[InputFault, ...], count: int | None = None) -> None:
         self.faults = faults
+        self.count = len(faults) if count is None else count
+        lines = [str(fault) for fault in faults]
+        if (more := self.count - len(faults)) > 0:
+            lines.append(f"and {more} more")
+        super().__init__("\n".join(lines))
 
 
 class Faults:
@@ -34,12 +50,19 @@ class Faults:
     def __init__(self, file: str) -> None:
         self._file = file
         self._found: list[InputFault] = []
+        self.count = 0
 
     def add(self, line: int | None, message: str) -> None:
         """Note a fault."""
+        self.count += 1
         self._found.append(InputFault(self._file, line, message))
+        if len(self._found) == 2 * MOST_KEPT:
+            self._found = self._first()
+
+    def _first(self) -> list[InputFault]:
+        return sorted(self._found, key=lambda fault: fault.line or 0)[:MOST_KEPT]
 
     def raise_if_any(self) -> None:
-        """Raise InputError with every fault so far, in order of lines."""
+        """Raise InputError with the first faults so far, in order of lines."""
         if self._found:
-            raise InputError(tuple(sorted(self._found, key=lambda fault: fault.line or 0)))
+            raise InputError(tuple(self._first()), self.count)

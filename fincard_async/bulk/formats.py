@@ -1,113 +1,90 @@
-"""CSV and NDJSON to records of text; numbers keep their digits exactly as they stood."""
+"""Files to records of text: which format a file has, and what every format shares.
+
+A record is what stands in one row, by column, as the text that the row's type is read from. No
+format may change a value on the way: a number keeps its digits exactly as they stood, and where a
+format has lost some of them already, that is a fault.
+
+Layout: ``text_files`` (CSV, NDJSON) | ``excel`` | ``parquet``, each a function like ``Reader``.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NoReturn, TypeAlias
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
 
 from fincard_async._sansio.responses import scrub
 
 from .faults import Faults
 
-REQUIRED: Final = ("row_id", "card_type_id", "amount")
-COLUMNS: Final = (*REQUIRED, "holder_id", "account_id", "card_number")
+NDJSON: Final = frozenset({".ndjson", ".jsonl"})
+EXCEL: Final = frozenset({".xlsx", ".xlsm"})
+PARQUET: Final = frozenset({".parquet", ".pq"})
 
 Values: TypeAlias = Mapping[str, str]
 """One record, by column; empty and absent columns are left out."""
+Record: TypeAlias = tuple[int, Values]
+"""The line, or the row of a sheet, where a record begins, and its values."""
 
 
-def csv_records(text: str, faults: Faults) -> Iterator[tuple[int, Values]]:
-    """Each record of a CSV file with the line where it begins. Source: RFC 4180."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: Sequence[str] | None = None
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader, None)
-        except csv.Error as error:
-            faults.add(line, f"is not CSV: {error}")
-            return
-        if fields is None:
-            return
-        if not any(fields):
-            continue
-        if header is None:
-            header = fields
-            if not _check_header(line, header, faults):
-                return
-        elif len(fields) != len(header):
-            faults.add(line, f"has {len(fields)} fields, but the header has {len(header)}")
-        else:
-            pairs = zip(header, fields, strict=True)
-            yield line, {name: value for name, value in pairs if value}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which columns a file has."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    codes: frozenset[str] = frozenset()
+    """Columns of codes: digits, perhaps, but no numbers, because zeros in front count."""
+    nested: frozenset[str] = frozenset()
+    """Columns of lists and objects, as JSON text."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.required, *self.optional)
 
 
-def _check_header(line: int, header: Sequence[str], faults: Faults) -> bool:
+class Reader(Protocol):
+    """Reads the records of one format."""
+
+    def __call__(
+        self, path: Path, columns: Columns, faults: Faults, *, sheet: str | None
+    ) -> Iterator[Record]:
+        """Yield record by record; what cannot be one is added to ``faults`` and left out."""
+        ...
+
+
+def reader_of(path: Path) -> Reader:
+    """The reader of a file, by the end of its name; anything unknown is CSV."""
+    suffix = path.suffix.lower()
+    if suffix in EXCEL:
+        from .excel import excel_records
+
+        return excel_records
+    if suffix in PARQUET:
+        from .parquet import parquet_records
+
+        return parquet_records
+    from .text_files import csv_records, json_records
+
+    return json_records if suffix in NDJSON else csv_records
+
+
+def check_header(line: int | None, header: Sequence[str], columns: Columns, faults: Faults) -> bool:
+    """Whether these are the columns; if not, that is a fault of this line, or of the file."""
+    names = columns.names
     problems = {
-        "unknown": [name for name in header if name not in COLUMNS],
-        "missing": [name for name in REQUIRED if name not in header],
-        "repeated": [name for name in COLUMNS if header.count(name) > 1],
+        "unknown": [name for name in header if name not in names],
+        "missing": [name for name in columns.required if name not in header],
+        "repeated": [name for name in names if header.count(name) > 1],
     }
-    for word, names in problems.items():
-        if names:
-            faults.add(line, f"{word} column: {_listed(names)}")
+    for word, wrong in problems.items():
+        if wrong:
+            faults.add(line, f"{word} column: {listed(wrong)}")
     return not any(problems.values())
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names for a message; what may be no name at all is cut and made harmless."""
     return ", ".join(scrub(name) or "(empty)" for name in names)
-
-
-class _Fault(ValueError):
-    """A line that is JSON, but not a record; the message quotes no value."""
-
-
-class _Digits(str):
-    """A JSON number."""
-
-    __slots__ = ()
-
-
-def json_records(text: str, faults: Faults) -> Iterator[tuple[int, Values]]:
-    """Each object of an NDJSON file with its line; null is the same as absent."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, _json_record(line)
-        except _Fault as fault:
-            faults.add(number, str(fault))
-        except (ValueError, RecursionError):
-            faults.add(number, "is not JSON")
-
-
-def _json_record(line: str) -> Values:
-    record: object = json.loads(
-        line,
-        parse_float=_Digits,
-        parse_int=_Digits,
-        parse_constant=_refuse_constant,
-        object_pairs_hook=_unique,
-    )
-    if not isinstance(record, dict):
-        raise _Fault("is not a JSON object")
-    if unknown := [name for name in record if name not in COLUMNS]:
-        raise _Fault(f"unknown key: {_listed(unknown)}")
-    wrong = [name for name, value in record.items() if not isinstance(value, str | None)]
-    if wrong:
-        raise _Fault(f"{_listed(wrong)} must be text or a number")
-    return {name: str(value) for name, value in record.items() if value}
-
-
-def _refuse_constant(_: str) -> NoReturn:
-    raise _Fault("has a number that is not JSON, such as NaN")
-
-
-def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        raise _Fault("has a key twice")
-    return record

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fincard_async._generated.models.common import OperationType
 from fincard_async._generated.models.transactions import OperationRecord
+from fincard_async._sansio.options import CallOptions, Lane
 from fincard_async.client import FincardClient
 from fincard_async.errors import (
     FincardError,
@@ -21,9 +21,13 @@ from fincard_async.errors import (
     UsageError,
 )
 
+from .kinds import BulkOperationType
+
 ENDS_THE_RUN: Final = (JournalError, PermissionDenied, Unauthenticated, UsageError)
 """Errors that no other row would escape; they say nothing about the row that met them."""
 PAGE: Final = 100
+_FIRST: Final = CallOptions(lane=Lane.MONEY)
+_CONTROL_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Finding:
 async def look_up(client: FincardClient, number: str) -> Finding:
     """Ask for one order by its number."""
     try:
-        page = await client.transactions.operations(merchant_order_no=number).page(1)
+        query = client.transactions.operations(merchant_order_no=number, options=_FIRST)
+        page = await query.page(1)
     except ENDS_THE_RUN:
         raise
     except FincardError as error:
@@ -59,11 +64,25 @@ async def look_up(client: FincardClient, number: str) -> Finding:
     return Finding(records=page.records)
 
 
+async def controls_hold(client: FincardClient, operation: BulkOperationType) -> bool:
+    """True if the query finds a known order and does not find an invented one (correctness 3.1).
+
+    Only then does it prove anything that an order is not found.
+    """
+    deadline = client._clock.monotonic() + _CONTROL_SECONDS
+    try:
+        return await client._settler().controls_hold(operation, deadline)
+    except ENDS_THE_RUN:
+        raise
+    except FincardError:
+        return False
+
+
 async def newest_orders(
-    client: FincardClient, pages: int
+    client: FincardClient, kind: str | None, pages: int
 ) -> AsyncIterator[Sequence[OperationRecord]]:
-    """The newest card orders, page by page, up to a number of pages; a failing page ends it."""
-    query = client.transactions.operations(type=OperationType.CREATE, page_size=PAGE)
+    """The newest orders of a kind, page by page, up to so many pages; a failing page ends it."""
+    query = client.transactions.operations(type=kind, page_size=PAGE)
     for number in range(1, pages + 1):
         try:
             page = await query.page(number)

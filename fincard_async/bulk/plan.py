@@ -7,68 +7,39 @@ proven that it did nothing; time-outs, lost answers and crashes leave it open.
 ::
 
     planned --dispatched--> intent --succeeded--> issued     (final)
-                              |  \\---failed-----> failed     (final)
-                              |   \\--refused----> refused    (final)
-                              |    \\-pending----> accepted --> issued, failed, parked
-                              |--lost, duplicate, refused in doubt--> unknown
-                              `--mismatched--> parked
+       |                      |  \\---failed-----> failed     (final)
+       |                      |   \\--refused----> refused    (final)
+       |                      |    \\-pending----> accepted --> issued, failed, parked
+       |                      |--lost, duplicate, refused in doubt--> unknown
+       |                      `--mismatched, missing--> parked --a person--> issued, failed, intent
+       `--withdrawn--> withdrawn (final)
 
-An unknown row is looked up by its order number: what is found decides, and what is absent may be
-sent again under the same number. That is safe twice over: while the server remembers numbers it
-refuses the second, and long before it may forget one (24 hours, A1) the first request can no
-longer arrive (15 minutes, A2) and the look-up would have shown it.
+An unknown row is looked up by its order number: what is found decides; what follows from finding
+nothing is in ``windows``. What stops the whole run, such as a failing disk or a lost lock, is no
+event of a row: no row changes, and nothing is sent.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from fincard_async._generated.models.cards import CardOperation
-from fincard_async._generated.models.common import OperationStatus, OperationType
+from fincard_async._generated.models.common import OperationStatus
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._sansio.responses import scrub
+from fincard_async._sansio.settlement import Sought, differences
 
-DRAINED_AFTER_MS: Final = 16 * 60 * 1000
-"""A request cannot arrive later than 15 minutes after it was given up (A2); one for the query."""
+from .entry import Entry, Reason, RowState
 
-
-class RowState(enum.Enum):
-    """Where a row stands."""
-
-    PLANNED = "planned"
-    """In the journal; never sent."""
-    INTENT = "intent"
-    """About to be sent, or sent; nothing is recorded of an answer."""
-    UNKNOWN = "unknown"
-    """Sent, and the answer does not tell whether there is a card."""
-    ACCEPTED = "accepted"
-    """The server works on it."""
-    ISSUED = "issued"
-    """There is a card. Final."""
-    FAILED = "failed"
-    """The server took the order, and it ended without a card. Final."""
-    REFUSED = "refused"
-    """The server did not take the order. Final."""
-    PARKED = "parked"
-    """What the server says contradicts the row; a person must decide."""
-
-    @property
-    def final(self) -> bool:
-        """True if nothing is left to do."""
-        return self in _FINAL
-
-
-_FINAL: Final = frozenset({RowState.ISSUED, RowState.FAILED, RowState.REFUSED})
-UNSETTLED: Final = frozenset({RowState.INTENT, RowState.UNKNOWN})
-"""States in which an attempt may be open and the server must be asked before anything is sent."""
+replace = msgspec.structs.replace
 
 
 class Event(enum.Enum):
-    """What is learnt about a row."""
+    """What is learnt about a row, or decided on it."""
 
     DISPATCHED = "dispatched"
     """An attempt begins: durable before its first byte."""
@@ -90,15 +61,27 @@ class Event(enum.Enum):
     ABSENT = "absent"
     """Looked up: the server has no order of this number yet."""
     DRAINED = "drained"
-    """Looked up so late that no earlier attempt can arrive any more: the server has no order."""
+    """Proven: no attempt has done anything, and none can arrive any more."""
+    MISSING = "missing"
+    """The same, with a server that does not refuse repeats: the program must not send again."""
+    WITHDRAWN = "withdrawn"
+    """A person took it back before it was sent."""
+    JUDGED_ISSUED = "judged issued"
+    """A person found out that it was carried out."""
+    JUDGED_FAILED = "judged failed"
+    """A person found out that it was not, and will not be, and wants it no more."""
+    JUDGED_RESEND = "judged resend"
+    """A person found out that it was not, and will not be, and wants it still."""
 
 
 _P, _I, _U, _A = RowState.PLANNED, RowState.INTENT, RowState.UNKNOWN, RowState.ACCEPTED
+_PARKED = RowState.PARKED
 
 TRANSITIONS: Final[Mapping[tuple[RowState, Event], RowState]] = {
     (_P, Event.DISPATCHED): _I,
     (_I, Event.DISPATCHED): _I,
     (_U, Event.DISPATCHED): _I,
+    (_P, Event.WITHDRAWN): RowState.WITHDRAWN,
     (_I, Event.NOT_SENT): _I,
     (_I, Event.LOST): _U,
     (_I, Event.DUPLICATE): _U,
@@ -108,43 +91,19 @@ TRANSITIONS: Final[Mapping[tuple[RowState, Event], RowState]] = {
     (_U, Event.ABSENT): _U,
     (_I, Event.DRAINED): _I,
     (_U, Event.DRAINED): _U,
+    (_I, Event.MISSING): _PARKED,
+    (_U, Event.MISSING): _PARKED,
     **{(state, Event.PENDING): _A for state in (_I, _U, _A)},
     **{(state, Event.SUCCEEDED): RowState.ISSUED for state in (_I, _U, _A)},
     **{(state, Event.FAILED): RowState.FAILED for state in (_I, _U, _A)},
-    **{(state, Event.MISMATCHED): RowState.PARKED for state in (_I, _U, _A)},
+    **{(state, Event.MISMATCHED): _PARKED for state in (_I, _U, _A)},
+    (_PARKED, Event.JUDGED_ISSUED): RowState.ISSUED,
+    (_PARKED, Event.JUDGED_FAILED): RowState.FAILED,
+    (_PARKED, Event.JUDGED_RESEND): _I,
 }
-"""Every transition there is. What is final or parked stays as it is."""
+"""Every transition there is. What is final stays as it is; what is parked waits for a person."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A row as the journal keeps it. Never a card number, a PIN or a token."""
-
-    seq: int
-    """Position in the input, from 0."""
-    row_id: str
-    order_no: str
-    amount: Decimal
-    state: RowState = RowState.PLANNED
-    sends: int = 0
-    """Attempts begun."""
-    closed: int = 0
-    """Attempts proven to have done nothing."""
-    first_sent_at: int | None = None
-    last_sent_at: int | None = None
-    """Epoch milliseconds."""
-    card_no: str | None = None
-    currency: str | None = None
-    fee: Decimal | None = None
-    received_amount: Decimal | None = None
-    received_currency: str | None = None
-    code: int | str | None = None
-    message: str | None = None
-
-    @property
-    def open(self) -> int:
-        """Attempts that may have reached the server, or may still reach it."""
-        return self.sends - self.closed
+_CLOSES_ALL: Final = frozenset({Event.DRAINED, Event.JUDGED_RESEND})
 
 
 class ForbiddenTransition(AssertionError):
@@ -155,11 +114,12 @@ def advance(
     entry: Entry,
     event: Event,
     *,
-    now: int | None = None,
+    now: int,
     code: int | str | None = None,
     message: str | None = None,
+    reason: Reason | None = None,
 ) -> Entry:
-    """The row after an event; ``now`` in epoch milliseconds, for ``DISPATCHED``.
+    """The row after an event; ``now`` in epoch milliseconds.
 
     Raises:
         ForbiddenTransition: The table does not know it.
@@ -168,56 +128,89 @@ def advance(
     if state is None:
         raise ForbiddenTransition(f"{event.value} on a row that is {entry.state.value}")
     if event is Event.DISPATCHED:
-        first = now if entry.first_sent_at is None else entry.first_sent_at
-        return replace(
-            entry,
-            state=state,
-            sends=entry.sends + 1,
-            first_sent_at=first,
-            last_sent_at=now,
-            code=None,
-            message=None,
-        )
-    closed = {Event.NOT_SENT: entry.closed + 1, Event.DRAINED: entry.sends}.get(event, entry.closed)
+        return _dispatched(entry, now)
+    closed = entry.closed + 1 if event is Event.NOT_SENT else entry.closed
+    if event in _CLOSES_ALL:
+        closed = entry.sends
     if code is None and message is None:
         code, message = entry.code, entry.message
-    return replace(entry, state=state, closed=closed, code=code, message=message)
+    ended = now if state.final or state is _PARKED else None
+    return replace(
+        entry,
+        state=state,
+        reason=reason,
+        closed=closed,
+        ended_at=ended,
+        code=code,
+        message=message,
+    )
 
 
-def absence(entry: Entry, now: int) -> Event:
-    """What it means that a look-up found nothing; ``now`` in epoch milliseconds."""
-    last = entry.last_sent_at
-    return Event.DRAINED if last is not None and now - last >= DRAINED_AFTER_MS else Event.ABSENT
+def _dispatched(entry: Entry, now: int) -> Entry:
+    first = entry.first_sent_at if entry.open else now
+    return replace(
+        entry,
+        state=RowState.INTENT,
+        reason=None,
+        sends=entry.sends + 1,
+        first_sent_at=first,
+        last_sent_at=now,
+        code=None,
+        message=None,
+    )
 
 
-def judge(entry: Entry, answers: Sequence[CardOperation | OperationRecord]) -> Event:
+def judge(
+    entry: Entry, answers: Sequence[CardOperation | OperationRecord], kind: str | None
+) -> tuple[Event, Reason | None]:
     """What the server's own record of the order says; ``answers`` has at least one.
 
-    A success without a card is not believed yet: the query shows the card later (contract 9,
-    row 20). A status that the schema does not know is not final.
+    ``kind`` is what the server calls the operation. A success without a card is not believed yet:
+    the query shows the card later (contract 9, row 20). A status that the schema does not know is
+    not final.
     """
+    if len(answers) > 1:
+        return Event.MISMATCHED, Reason.SEVERAL
     answer = answers[0]
-    other_kind = answer.type is not None and answer.type is not OperationType.CREATE
-    other_amount = answer.amount is not None and answer.amount != entry.amount
-    if len(answers) > 1 or other_kind or other_amount:
-        return Event.MISMATCHED
+    if _others(entry, answer, kind):
+        return Event.MISMATCHED, Reason.MISMATCH
+    if entry.card_no and answer.card_no and entry.card_no != answer.card_no:
+        return Event.MISMATCHED, Reason.CONTRADICTION
     if answer.status is OperationStatus.FAIL:
-        return Event.FAILED
-    if answer.status is OperationStatus.SUCCESS and answer.card_no:
-        return Event.SUCCEEDED
-    return Event.PENDING
+        return Event.FAILED, None
+    if answer.status is OperationStatus.SUCCESS and (answer.card_no or entry.target):
+        return Event.SUCCEEDED, None
+    return Event.PENDING, None
 
 
-def learn(entry: Entry, answers: Sequence[CardOperation | OperationRecord]) -> Entry:
+def _others(
+    entry: Entry, answer: CardOperation | OperationRecord, kind: str | None
+) -> tuple[str, ...]:
+    """In what the order under the row's number is not the row's."""
+    sought = Sought(order_no=entry.order_no, kind=kind, card_no=entry.target, amount=entry.amount)
+    return differences(sought, answer)
+
+
+def learn(
+    entry: Entry,
+    answers: Sequence[CardOperation | OperationRecord],
+    *,
+    kind: str | None,
+    now: int,
+) -> Entry:
     """The row after the server's own record of its order."""
-    event, answer = judge(entry, answers), answers[0]
-    after = replace(advance(entry, event), code=None, message=_remark(event, answers))
+    (event, reason), answer = judge(entry, answers, kind), answers[0]
+    after = replace(
+        advance(entry, event, now=now, reason=reason),
+        code=None,
+        message=_remark(reason, answers, kind),
+    )
     if event is Event.MISMATCHED:
         return after
     succeeded = event is Event.SUCCEEDED
     return replace(
         after,
-        card_no=answer.card_no,
+        card_no=answer.card_no or entry.target,
         currency=answer.currency,
         fee=answer.fee,
         received_amount=answer.received_amount if succeeded else None,
@@ -225,11 +218,17 @@ def learn(entry: Entry, answers: Sequence[CardOperation | OperationRecord]) -> E
     )
 
 
-def _remark(event: Event, answers: Sequence[CardOperation | OperationRecord]) -> str | None:
-    if event is not Event.MISMATCHED:
-        text = answers[0].description or answers[0].remark
-        return scrub(text) if text else None
-    if len(answers) > 1:
+def _remark(
+    reason: Reason | None,
+    answers: Sequence[CardOperation | OperationRecord],
+    kind: str | None,
+) -> str | None:
+    answer = answers[0]
+    if reason is Reason.SEVERAL:
         return f"the server has {len(answers)} orders of this number"
-    kind, amount = answers[0].type, answers[0].amount
-    return f"the order of this number is another one: {kind or 'create'} of {amount}"
+    if reason is Reason.CONTRADICTION:
+        return "the server named another card for this order before"
+    if reason is Reason.MISMATCH:
+        return f"the order of this number is another one: {answer.type or kind} of {answer.amount}"
+    text = answer.description or answer.remark
+    return scrub(text) if text else None

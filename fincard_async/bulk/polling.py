@@ -8,12 +8,14 @@ from typing import Final, TypeAlias
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async.client import FincardClient
 
-from .journal import SqliteJournal
+from .entry import Entry, RowState
 from .lookup import PAGE, look_up, newest_orders
-from .plan import Entry, RowState
+from .ports import Journal
 
 FEW: Final = 20
 """Up to so many orders are asked for one by one; more are found in the list of the newest."""
+MOST_PAGES: Final = 200
+"""Pages of the list in one sweep, so that what is remembered of it stays small."""
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 30.0
 
@@ -25,7 +27,9 @@ class Poller:
 
     Args:
         client: Who asks.
+        kind: What the server calls the operation.
         journal: Knows which rows are accepted.
+        first, last: The rows of the run, by seq; ``last`` is None for the end.
         learn: Told what the server has on a row, if it has anything.
         pending: How many rows are accepted now.
     """
@@ -33,15 +37,21 @@ class Poller:
     def __init__(
         self,
         client: FincardClient,
-        journal: SqliteJournal,
+        kind: str | None,
+        journal: Journal,
+        first: int,
+        last: int | None,
         learn: Learn,
         pending: Callable[[], int],
     ) -> None:
         self._client = client
+        self._kind = kind
         self._journal = journal
+        self._first = first
+        self._until = last
         self._learn = learn
         self._pending = pending
-        self._last = -1
+        self._last = first - 1
 
     async def follow(self, pause: Callable[[float], Awaitable[bool]]) -> None:
         """Ask again and again until no row is accepted, or ``pause`` returns False.
@@ -75,25 +85,41 @@ class Poller:
             The rows that were in the list, and whether each is settled.
         """
         pending, seen = self._pending(), dict[int, bool]()
-        async for records in newest_orders(self._client, 2 * (pending // PAGE + 1) + 10):
+        pages = min(MOST_PAGES, 2 * (pending // PAGE + 1) + 10)
+        async for records in newest_orders(self._client, self._kind, pages):
             by_number: dict[str, list[OperationRecord]] = {}
             for record in records:
                 by_number.setdefault(record.merchant_order_no or "", []).append(record)
             for entry in await self._journal.find(list(by_number)):
-                if entry.state is RowState.ACCEPTED:
+                if entry.state is RowState.ACCEPTED and self._is_ours(entry):
                     seen[entry.seq] = self._settled(entry, by_number[entry.order_no])
             if len(seen) >= pending:
                 break
         return seen
 
+    def _is_ours(self, entry: Entry) -> bool:
+        return entry.seq >= self._first and (self._until is None or entry.seq <= self._until)
+
     async def _unseen(self, seen: Collection[int]) -> list[Entry]:
         """A few accepted rows beside those seen, from where the last call ended."""
-        found: dict[int, Entry] = {}
-        for after in (self._last, -1) if self._pending() else ():
-            entries = await self._journal.read(
-                [RowState.ACCEPTED], after=after, limit=FEW + len(seen)
-            )
-            found.update((entry.seq, entry) for entry in entries if entry.seq not in seen)
-        few = list(found.values())[:FEW]
-        self._last = few[-1].seq if few else -1
+        if not self._pending():
+            return []
+        few = await self._few_after(self._last, seen, FEW)
+        if len(few) < FEW:
+            more = await self._few_after(self._first - 1, seen, FEW - len(few))
+            known = {entry.seq for entry in few}
+            few += [entry for entry in more if entry.seq not in known]
+        self._last = few[-1].seq if few else self._first - 1
         return few
+
+    async def _few_after(self, after: int, seen: Collection[int], most: int) -> list[Entry]:
+        few: list[Entry] = []
+        while len(few) < most:
+            entries = await self._journal.read(
+                [RowState.ACCEPTED], after=after, until=self._until, limit=PAGE
+            )
+            if not entries:
+                break
+            after = entries[-1].seq
+            few += [entry for entry in entries if entry.seq not in seen]
+        return few[:most]

@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from fincard_async._sansio.money import parse_amount
 from fincard_async._sansio.secret import Secret
 
-from .faults import Faults, InputError, InputFault
-from .formats import Values, csv_records, json_records
+from .duplicates import Marks, mark
+from .faults import MOST_KEPT, Faults, InputError, InputFault
+from .formats import Columns, Record, Values, reader_of
 
-NDJSON_SUFFIXES: Final = frozenset({".ndjson", ".jsonl"})
 LONGEST_ROW_ID: Final = 200
 _LONG: Final = re.compile(r"[0-9]{1,19}\Z")
 _MOST_LONG: Final = (1 << 63) - 1
 
-__all__ = ["InputError", "InputFault", "IssueRow", "read_rows"]
+ISSUE_COLUMNS: Final = Columns(
+    required=("row_id", "card_type_id", "amount"),
+    optional=("holder_id", "account_id", "card_number"),
+    codes=frozenset({"card_number"}),
+)
+
+R = TypeVar("R")
+
+__all__ = ["InputError", "InputFault", "IssueRow", "RowFile", "issue_rows", "read_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,115 +49,182 @@ class IssueRow:
     account_id: int | None = None
     card_number: Secret | None = None
     """Printed number of a card that was bought offline."""
+    generation: int = 0
+    """Raise it to issue a second card for a row of the same id, on purpose."""
     line: int | None = None
     """Where it stands in its file."""
 
 
-def read_rows(path: str | os.PathLike[str]) -> list[IssueRow]:
-    """Read every row of a CSV file with a header, or of an NDJSON file (``.ndjson``, ``.jsonl``).
+def issue_rows(path: str | os.PathLike[str], *, sheet: str | None = None) -> RowFile[IssueRow]:
+    """The cards to issue that stand in a file, however many; see ``RowFile``.
 
     Columns or keys: ``row_id``, ``card_type_id``, ``amount``, and as the card type needs them
     ``holder_id``, ``account_id``, ``card_number``.
 
+    Args:
+        path: CSV with a header, NDJSON (``.ndjson``, ``.jsonl``), a workbook (``.xlsx``; extra
+            ``excel``) or Parquet (``.parquet``; extra ``parquet``).
+        sheet: Which sheet of a workbook, if several have something in them.
+    """
+    return RowFile(path, ISSUE_COLUMNS, _issue_row, sheet=sheet)
+
+
+def read_rows(path: str | os.PathLike[str], *, sheet: str | None = None) -> list[IssueRow]:
+    """All rows of a file at once: ``list(issue_rows(path))``.
+
     Raises:
         InputError: The file or any of its rows cannot be used; it lists every fault.
+        MissingExtraError: The format needs an extra that is not installed.
     """
-    path = Path(path)
-    faults = Faults(str(path))
-    text = _read_text(path, faults)
-    records = json_records if path.suffix.lower() in NDJSON_SUFFIXES else csv_records
-    lines: dict[str, int] = {}
-    rows: list[IssueRow] = []
-    for line, values in records(text, faults):
-        if (row_id := values.get("row_id")) is not None:
-            first = lines.setdefault(row_id, line)
-            if first != line:
-                faults.add(line, f"row_id is the same as on line {first}")
-        if (row := _row(line, values, faults)) is not None:
-            rows.append(row)
-    faults.raise_if_any()
-    if not rows:
-        faults.add(1, "there are no rows")
-        faults.raise_if_any()
-    return rows
+    return list(issue_rows(path, sheet=sheet))
 
 
-def _read_text(path: Path, faults: Faults) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        faults.add(None, f"cannot be read: {error.strerror}")
+class RowFile(Generic[R]):
+    """The rows of a file, read anew each time they are iterated, so that no number of them is held.
+
+    An iteration yields the rows that are sound and, at its end, raises ``InputError`` if any was
+    not, if a ``row_id`` stands twice, if there are none, or if the file has changed since the first
+    time. So nothing may be done with a row before an iteration came to its end.
+
+    Args:
+        path: The file; its name decides the format.
+        columns: Its columns, ``row_id`` among them.
+        build: Makes a row of a record; None if it noted a fault.
+        sheet: Which sheet of a workbook.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        columns: Columns,
+        build: Callable[[Fields], R],
+        *,
+        sheet: str | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._columns = columns
+        self._build = build
+        self._sheet = sheet
+        self._version: tuple[int, ...] | None = None
+
+    def __iter__(self) -> Iterator[R]:
+        faults, marks, empty = Faults(str(self.path)), Marks(), True
+        for line, values in self._records(faults):
+            if (row_id := values.get("row_id")) is not None:
+                marks.add(row_id)
+            fields = Fields(line, values, faults)
+            row = self._build(fields)
+            if fields.sound:
+                empty = False
+                yield row
+        self._find_repeated(marks.repeated(), faults)
+        if empty:
+            faults.raise_if_any()
+            faults.add(1, "there are no rows")
         faults.raise_if_any()
-        raise
-    for number, line in enumerate(data.split(b"\n"), start=1):
+
+    def _records(self, faults: Faults) -> Iterator[Record]:
         try:
-            line.decode()
-        except UnicodeDecodeError:
-            faults.add(number, "is not UTF-8 text")
-    return data.decode("utf-8-sig", errors="replace")
+            before = _version(self.path)
+            self._version = self._version or before
+            yield from reader_of(self.path)(self.path, self._columns, faults, sheet=self._sheet)
+            after = _version(self.path)
+        except OSError as error:
+            faults.add(None, f"cannot be read: {error.strerror}")
+            faults.raise_if_any()
+            raise
+        if not self._version == before == after:
+            faults.add(None, "has changed since it was read first; begin again")
+
+    def _find_repeated(self, suspects: Mapping[int, int], faults: Faults) -> None:
+        """Read again and look at the suspects: the first lines that repeat an id are faults."""
+        if not suspects:
+            return
+        lines: dict[str, int] = {}
+        found = 0
+        for line, values in self._records(Faults(str(self.path))):
+            row_id = values.get("row_id")
+            if row_id is None or mark(row_id) not in suspects:
+                continue
+            if (first := lines.setdefault(row_id, line)) != line:
+                faults.add(line, f"row_id is the same as on line {first}")
+                if (found := found + 1) == MOST_KEPT:
+                    faults.count += sum(suspects.values()) - found
+                    return
 
 
-def _row(line: int, values: Values, faults: Faults) -> IssueRow | None:
-    """The row, or None if a fault was added."""
-    fields = _Fields(line, values, faults)
-    row = IssueRow(
+def _version(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _issue_row(fields: Fields) -> IssueRow:
+    return IssueRow(
         row_id=fields.row_id(),
         card_type_id=fields.integer("card_type_id", required=True) or 0,
-        amount=fields.amount(),
+        amount=fields.money("amount", required=True) or Decimal(0),
         holder_id=fields.integer("holder_id"),
         account_id=fields.integer("account_id"),
         card_number=fields.secret("card_number"),
-        line=line,
+        line=fields.line,
     )
-    return row if fields.sound else None
 
 
-class _Fields:
+class Fields:
     """The values of one record; a value that cannot be used is a fault, and ``sound`` is False."""
 
     def __init__(self, line: int, values: Values, faults: Faults) -> None:
         self.sound = True
-        self._line = line
+        self.line = line
         self._values = values
         self._faults = faults
 
-    def _fault(self, message: str) -> None:
+    def fault(self, message: str) -> None:
+        """The record cannot be used."""
         self.sound = False
-        self._faults.add(self._line, message)
+        self._faults.add(self.line, message)
 
     def row_id(self) -> str:
+        """The id of the row."""
         text = self._values.get("row_id", "")
         if not text.strip():
-            self._fault("row_id is missing")
+            self.fault("row_id is missing")
         elif not text.isprintable() or len(text) > LONGEST_ROW_ID:
-            self._fault(f"row_id must be up to {LONGEST_ROW_ID} printable characters")
+            self.fault(f"row_id must be up to {LONGEST_ROW_ID} printable characters")
+        return text
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        """A value as it stands; None if there is none."""
+        text = self._values.get(name)
+        if text is None and required:
+            self.fault(f"{name} is missing")
         return text
 
     def integer(self, name: str, *, required: bool = False) -> int | None:
-        text = self._values.get(name)
+        """A whole number that is not negative."""
+        text = self.text(name, required=required)
         if text is None:
-            if required:
-                self._fault(f"{name} is missing")
             return None
         value = int(text) if _LONG.match(text) else -1
         if not 0 <= value <= _MOST_LONG:
-            self._fault(f"{name} must be a whole number")
+            self.fault(f"{name} must be a whole number")
         return value
 
-    def amount(self) -> Decimal:
-        text = self._values.get("amount")
+    def money(self, name: str, *, required: bool = False) -> Decimal | None:
+        """An exact amount that is not negative."""
+        text = self.text(name, required=required)
         if text is None:
-            self._fault("amount is missing")
-            return Decimal(0)
+            return None
         try:
             amount = parse_amount(text)
         except ValueError:
-            self._fault("amount must be a plain decimal number such as 12.50")
-            return Decimal(0)
+            self.fault(f"{name} must be a plain decimal number such as 12.50")
+            return None
         if amount < 0:
-            self._fault("amount must not be negative")
+            self.fault(f"{name} must not be negative")
         return amount
 
     def secret(self, name: str) -> Secret | None:
-        text = self._values.get(name)
+        """A value that is not shown."""
+        text = self.text(name)
         return None if text is None else Secret(text)

@@ -4,6 +4,10 @@ What makes it durable (correctness, head and 3.3): a rollback journal that is tr
 transaction, and ``synchronous=FULL``, so that a commit returns only when the disk has it; no WAL,
 whose reset bug is in the SQLite of Python 3.11. An exclusive lock is held from ``open`` to
 ``close``. Everything here blocks, and belongs to one thread.
+
+Rows go in and out as one JSON text for a whole group. ``sqlite3`` lets go of the interpreter's lock
+at every step of a statement and has to win it back from a busy event loop: with a step for each row
+a group of rows would take seconds, with one step it takes milliseconds.
 """
 
 from __future__ import annotations
@@ -11,62 +15,54 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from decimal import Decimal
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from fincard_async.errors import JournalError, JournalLocked
 
-from .plan import Entry, RowState
-
-FORMAT: Final = 1
-APPLICATION_ID: Final = 0x46434A31
-"""Marks the file as a journal of this package."""
+from .entry import FIXED, FORMAT, Entry, Header, RowState
+from .lock import MOUNTS, Lock, network_file_system
+from .migrations import APPLICATION_ID, BUSY, LEADS_TO, MIGRATIONS
 
 _LOCK_SECONDS: Final = 1.0
 _SYNC_FULL: Final = 2
 
 Connect: TypeAlias = Callable[..., sqlite3.Connection]
 
-_SCHEMA: Final = (
-    "CREATE TABLE header (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    """CREATE TABLE rows (
-        seq INTEGER PRIMARY KEY,
-        row_id TEXT NOT NULL,
-        order_no TEXT NOT NULL UNIQUE,
-        amount TEXT NOT NULL,
-        state TEXT NOT NULL,
-        sends INTEGER NOT NULL,
-        closed INTEGER NOT NULL,
-        first_sent_at INTEGER,
-        last_sent_at INTEGER,
-        card_no TEXT,
-        currency TEXT,
-        fee TEXT,
-        received_amount TEXT,
-        received_currency TEXT,
-        code,
-        message TEXT
-    )""",
-    "CREATE INDEX rows_by_state ON rows (state, seq)",
-)
-_COLUMNS: Final = tuple(field.name for field in fields(Entry))
-_FIXED: Final = ("seq", "row_id", "order_no", "amount")
+_COLUMNS: Final = Entry.__struct_fields__
+_PLACES: Final = {name: f"json_extract(value, '$[{n}]')" for n, name in enumerate(_COLUMNS)}
+_LISTED: Final = ", ".join(_COLUMNS)
 _INSERT: Final = (
-    f"INSERT INTO rows ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + c for c in _COLUMNS)})"
+    f"INSERT INTO rows ({_LISTED}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+    " ON CONFLICT (order_no) DO NOTHING"
 )
-_UPDATE: Final = (
-    f"UPDATE rows SET {', '.join(f'{c} = :{c}' for c in _COLUMNS if c not in _FIXED)}"
-    " WHERE seq = :seq"
+
+
+def _update(names: Iterable[str]) -> str:
+    changes = ", ".join(f"{name} = {_PLACES[name]}" for name in names)
+    return f"UPDATE rows SET {changes} FROM json_each(?) WHERE seq = {_PLACES['seq']}"
+
+
+_UPDATE: Final = _update(name for name in _COLUMNS if name not in FIXED)
+_FILL_IN: Final = _update(("payload", "amount", "target", "withheld"))
+_IN_TURN: Final = (
+    "(target IS NULL OR NOT EXISTS (SELECT 1 FROM rows AS other WHERE other.target = rows.target"
+    " AND other.seq < rows.seq AND other.state NOT IN ("
+    + ", ".join(f"'{state.value}'" for state in RowState if state.final)
+    + ")))"
 )
-_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM rows"
+_BUSY_STATES: Final = frozenset(RowState(name.strip("'")) for name in BUSY.split(", "))
+_DECODER: Final = msgspec.json.Decoder(list[Entry])
 
 _FULL = "the disk is full; make room"
 _REFUSED = "the file or its folder cannot be written; change its permissions"
 _DAMAGED = "the file is damaged or not a journal; restore it, or move it away"
+_BROKEN = "disk I/O error: the disk is full or fails; make room or repair it, and run again"
 _ADVICE: Final = {
+    sqlite3.SQLITE_IOERR: _BROKEN,
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _REFUSED,
     sqlite3.SQLITE_CANTOPEN: _REFUSED,
@@ -76,46 +72,62 @@ _ADVICE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What a journal belongs to. A journal of anything else is refused."""
-
-    job: str
-    server: str
-    tenant: str
-    input: str
-    """Digest of the rows."""
-
-
-_DIFFERENT: Final = {
-    "job": "another job; use another journal file for each job",
-    "server": "another server; point the client at that server, or use another journal file",
-    "tenant": "another tenant; use that tenant, or another journal file",
-    "input": "other rows; use the same rows as before, or another job with its own journal",
-}
-
-
 class Store:
-    """One open journal file.
+    """One journal file.
 
     Args:
         path: Where it is, or will be.
         connect: Makes the connection, as ``sqlite3.connect`` does; a test passes its own.
+        any_file_system: Do not refuse a network file system.
+        mounts: The system's list of mounts; a test passes its own.
     """
 
-    def __init__(self, path: Path, connect: Connect) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connect: Connect,
+        *,
+        any_file_system: bool = False,
+        mounts: Path = MOUNTS,
+    ) -> None:
         self._path = path
+        self._mounts = mounts
         self._connect = connect
+        self._any_file_system = any_file_system
         self._db: sqlite3.Connection | None = None
+        self._lock = Lock(path)
+        self._fresh = False
+        """True if this object made the file, and no plan is durable in it yet."""
 
-    def open(self, header: Header, entries: Sequence[Entry]) -> None:
-        """Lock the file; a new one gets every row in one transaction (B1), an old one must fit.
+    # -- Opening -----------------------------------------------------------------------------------
+
+    def open(self, *, make: bool) -> Header | None:
+        """Lock the file and bring it to the present format; None if it has no rows yet.
+
+        Args:
+            make: Make the file if there is none.
 
         Raises:
             JournalLocked: Another process, or another run in this one, holds it.
-            JournalError: It cannot be used, or belongs to something else.
+            JournalError: It cannot be used.
         """
-        created = self._create_file()
+        if not make and not self._path.exists():
+            raise self._error("there is no such file")
+        kind = network_file_system(self._path.parent, self._mounts)
+        if kind is not None and not self._any_file_system:
+            raise self._error(
+                f"is on a network file system ({kind}), where neither locks nor syncs can be relied"
+                " on; put it on a local disk"
+            )
+        self._lock.acquire()
+        try:
+            return self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> Header | None:
+        self._fresh = created = self._create_file()
         with self._translated():
             # A lock that is asked for in exclusive mode is not let go when it is refused, so that
             # two processes that start together could keep each other out: first lock, then keep.
@@ -128,12 +140,10 @@ class Store:
             if not (new or ours):
                 raise self._error("is not a journal; name another file")
             self._set_durable(db)
-            if new:
-                self._plan(db, header, entries)
-            else:
-                self._check(db, header, len(entries))
+            header = None if new else self._check(db)
         if not created:
             self._restrict()
+        return header
 
     def _set_durable(self, db: sqlite3.Connection) -> None:
         mode = db.execute("PRAGMA journal_mode=TRUNCATE").fetchone()[0]
@@ -157,6 +167,94 @@ class Store:
         except OSError as error:
             raise self._error(f"cannot be made private: {error.strerror}") from None
 
+    def _check(self, db: sqlite3.Connection) -> Header:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if not 1 <= version <= FORMAT:
+            raise self._error(
+                f"has format {version}, and this version of the package reads up to {FORMAT}"
+            )
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise self._error(_DAMAGED)
+        if version < FORMAT:
+            db.execute("BEGIN")
+            self._migrate(db, version)
+            db.execute("COMMIT")
+        return self.header()
+
+    def header(self) -> Header:
+        """What the file belongs to."""
+        with self._translated() as db:
+            found = dict(db.execute("SELECT name, value FROM header"))
+            return msgspec.convert(found, Header, strict=False)
+
+    def _migrate(self, db: sqlite3.Connection, version: int) -> None:
+        while version < FORMAT:
+            for statement in MIGRATIONS[version]:
+                db.execute(statement)
+            version = LEADS_TO[version]
+        db.execute(f"PRAGMA user_version={version}")
+
+    # -- Planning ----------------------------------------------------------------------------------
+
+    def begin_plan(self) -> None:
+        """Begin the one transaction that makes the whole plan durable (B1)."""
+        with self._translated() as db:
+            db.execute("BEGIN")
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            self._migrate(db, 0)
+
+    def plan(self, entries: Sequence[Entry], digest: str) -> list[tuple[Entry, int]]:
+        """Add rows; returned are those whose order number was there before, and at which seq."""
+        with self._translated() as db:
+            before = db.total_changes
+            db.executemany(_INSERT, map(_to_record, entries))
+            added = db.total_changes - before
+            if entries:
+                db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, digest))
+            if added == len(entries):
+                return []
+            return [
+                (entry, seq)
+                for entry in entries
+                for (seq,) in db.execute(
+                    "SELECT seq FROM rows WHERE order_no = ? AND seq != ?",
+                    (entry.order_no, entry.seq),
+                )
+                if seq < entry.seq
+            ]
+
+    def finish_plan(self, header: Header) -> None:
+        """Make the plan durable."""
+        with self._translated() as db:
+            values = msgspec.structs.asdict(header).items()
+            db.executemany("INSERT INTO header VALUES (?, ?)", [(n, str(v)) for n, v in values])
+            db.execute("COMMIT")
+        self._fresh = False
+        self._sync_folder()
+
+    def digest_at(self, seq: int) -> str | None:
+        """The digest of the rows up to this one, if it was kept."""
+        with self._translated() as db:
+            found = db.execute("SELECT digest FROM digests WHERE seq = ?", (seq,)).fetchone()
+            return None if found is None else found[0]
+
+    def begin_filling_in(self) -> None:
+        """Begin the transaction that gives the rows of format 1 their requests."""
+        with self._translated() as db:
+            db.execute("BEGIN")
+
+    def fill_in(self, entries: Sequence[Entry], digest: str) -> None:
+        """Give rows of format 1 their requests."""
+        with self._translated() as db:
+            db.execute(_FILL_IN, (_to_json(entries),))
+            db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, digest))
+
+    def finish_filling_in(self, digest: str) -> None:
+        """All rows of format 1 have their requests now."""
+        with self._translated() as db:
+            db.execute("UPDATE header SET value = ? WHERE name = 'input'", (digest,))
+            db.execute("COMMIT")
+
     def _sync_folder(self) -> None:
         """Make the name of a new file durable."""
         if os.name != "posix":
@@ -170,66 +268,71 @@ class Store:
         except OSError as error:
             raise self._error(f"cannot be made durable: {error.strerror}") from None
 
-    def _plan(self, db: sqlite3.Connection, header: Header, entries: Iterable[Entry]) -> None:
-        db.execute("BEGIN")
-        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version={FORMAT}")
-        for statement in _SCHEMA:
-            db.execute(statement)
-        names = [(field.name, getattr(header, field.name)) for field in fields(Header)]
-        db.executemany("INSERT INTO header VALUES (?, ?)", names)
-        db.executemany(_INSERT, (_to_record(entry) for entry in entries))
-        db.execute("COMMIT")
-        self._sync_folder()
+    # -- Rows --------------------------------------------------------------------------------------
 
-    def _check(self, db: sqlite3.Connection, header: Header, count: int) -> None:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version != FORMAT:
-            raise self._error(
-                f"has format {version}, and this version of the package reads {FORMAT}"
-            )
-        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise self._error(_DAMAGED)
-        found = dict(db.execute("SELECT name, value FROM header"))
-        for field in fields(Header):
-            if found.get(field.name) != getattr(header, field.name):
-                raise self._error(f"belongs to {_DIFFERENT[field.name]}")
-        if db.execute("SELECT count(*) FROM rows").fetchone()[0] != count:
-            raise self._error(_DAMAGED)
-
-    def write(self, entries: Iterable[Entry]) -> None:
+    def write(self, entries: Sequence[Entry]) -> None:
         """Bring entries up to date in one transaction; durable when this returns."""
         with self._translated() as db:
             db.execute("BEGIN")
-            db.executemany(_UPDATE, (_to_record(entry) for entry in entries))
+            db.execute(_UPDATE, (_to_json(entries),))
             db.execute("COMMIT")
 
-    def read(self, states: Iterable[RowState], after: int, limit: int) -> list[Entry]:
-        """Entries with a ``seq`` above ``after``, in order: in any of these states, or all."""
-        names = [state.value for state in states]
-        among = f"state IN ({', '.join('?' * len(names))}) AND" if names else ""
-        sql = f"{_SELECT} WHERE {among} seq > ? ORDER BY seq LIMIT ?"
-        with self._translated() as db:
-            return [_to_entry(record) for record in db.execute(sql, (*names, after, limit))]
+    def read(
+        self,
+        states: Iterable[RowState],
+        after: int,
+        limit: int,
+        until: int | None = None,
+        in_turn: bool = False,
+    ) -> list[Entry]:
+        """Entries with ``after < seq <= until``, in order; see ``ports.Journal.read``."""
+        wanted = list(states)
+        terms = ["seq > ?"]
+        values: list[object] = [after]
+        if until is not None:
+            terms.append("seq <= ?")
+            values.append(until)
+        if wanted:
+            terms.append(f"state IN ({', '.join('?' * len(wanted))})")
+            values += [state.value for state in wanted]
+        if wanted and _BUSY_STATES.issuperset(wanted):
+            terms.append(f"state IN ({BUSY})")  # the words of the index, so that it is used
+        if in_turn:
+            terms.append(_IN_TURN)
+        rows = f"SELECT * FROM rows WHERE {' AND '.join(terms)} ORDER BY seq LIMIT ?"
+        return self._entries(rows, (*values, limit))
 
     def find(self, order_nos: Sequence[str]) -> list[Entry]:
         """Entries with any of these order numbers."""
         marks = ", ".join("?" * len(order_nos))
-        with self._translated() as db:
-            records = db.execute(f"{_SELECT} WHERE order_no IN ({marks})", order_nos)
-            return [_to_entry(record) for record in records]
+        return self._entries(f"SELECT * FROM rows WHERE order_no IN ({marks})", order_nos)
 
-    def counts(self) -> dict[RowState, int]:
-        """How many rows are in each state."""
+    def _entries(self, rows: str, values: Sequence[object]) -> list[Entry]:
+        sql = f"SELECT json_group_array(json_array({_LISTED})) FROM ({rows})"
         with self._translated() as db:
-            records = db.execute("SELECT state, count(*) FROM rows GROUP BY state")
-            return {RowState(state): count for state, count in records}
+            return _DECODER.decode(db.execute(sql, values).fetchone()[0])
+
+    def counts(self, after: int = -1, until: int | None = None) -> dict[RowState, int]:
+        """How many rows of a range are in each state."""
+        sql = "SELECT state, count(*) FROM rows WHERE seq > ? AND seq <= ? GROUP BY state"
+        last = (1 << 62) if until is None else until
+        with self._translated() as db:
+            return {RowState(state): count for state, count in db.execute(sql, (after, last))}
 
     def close(self) -> None:
-        """Let go of the file and its lock; what is not committed is undone."""
+        """Let go of the file and its lock; what is not committed is undone.
+
+        A file whose plan did not become durable is removed: nothing was sent from it.
+        """
         if self._db is not None:
             self._db.close()
             self._db = None
+        if self._fresh:
+            for path in (self._path, self._path.with_name(f"{self._path.name}-journal")):
+                with suppress(OSError):
+                    path.unlink()
+        self._fresh = False
+        self._lock.release()
 
     @contextmanager
     def _translated(self) -> Generator[Any]:
@@ -239,29 +342,20 @@ class Store:
         except sqlite3.Error as error:
             code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                message = f"the journal {self._path} is held by another run; wait for its end"
+                message = f"the journal {self._path} is held by another program; wait for its end"
                 raise JournalLocked(message) from None
             raise self._error(_ADVICE.get(code, f"failed: {error}")) from None
-        except (ValueError, ArithmeticError):
+        except (ValueError, msgspec.MsgspecError):
             raise self._error(_DAMAGED) from None
 
     def _error(self, what: str) -> JournalError:
         return JournalError(f"the journal {self._path}: {what}")
 
 
-def _to_record(entry: Entry) -> dict[str, object]:
-    record = {name: getattr(entry, name) for name in _COLUMNS}
-    record["state"] = entry.state.value
-    for name in ("amount", "fee", "received_amount"):
-        if record[name] is not None:
-            record[name] = str(record[name])
-    return record
+def _to_json(entries: Sequence[Entry]) -> str:
+    return msgspec.json.encode(entries).decode()
 
 
-def _to_entry(record: Sequence[Any]) -> Entry:
-    found = dict(zip(_COLUMNS, record, strict=True))
-    found["state"] = RowState(found["state"])
-    for name in ("amount", "fee", "received_amount"):
-        if found[name] is not None:
-            found[name] = Decimal(found[name])
-    return Entry(**found)
+def _to_record(entry: Entry) -> list[object]:
+    found: list[object] = msgspec.to_builtins(entry)
+    return found

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fincard_async import errors
+from fincard_async.bulk import GuardTripped
 
 OK: Final = 0
 FAILED: Final = 1
@@ -17,6 +18,8 @@ USAGE: Final = 2
 INTERRUPTED: Final = 3
 SOME_FAILED: Final = 4
 NOT_FINAL: Final = 5
+PARKED: Final = 6
+DIFFERENT: Final = 7
 
 _LOOK_UP = "look it up before anything is sent again: fincard transactions operations{order}"
 _CREDENTIALS = "check the credentials and the tenant; `fincard doctor` shows which are in use"
@@ -26,6 +29,11 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (
         errors.ConfigError,
         "set it in the environment or in a profile; `fincard doctor` checks all settings",
+    ),
+    (
+        GuardTripped,
+        "nothing was sent; raise the limit (--max-rows, --max-total) if you mean it, or split the"
+        " file",
     ),
     (errors.ValidationError, "nothing was sent; `--help` after the command says what it takes"),
     (errors.UsageError, "nothing was sent"),

@@ -12,7 +12,9 @@ from fincard_async.bulk import InputError
 from fincard_async.errors import FincardError
 
 from .advice import FAILED, USAGE, advice, exit_code
+from .audit import audit
 from .balances import balances
+from .bulk import bulk
 from .demo import demo
 from .doctor import doctor
 from .endpoints import resource_groups
@@ -22,6 +24,7 @@ from .reconcile import reconcile
 from .sandbox import sandbox
 from .settings import Setup
 from .webhooks import webhooks
+from .worker import jobs, worker
 
 _ARGV = "fincard.argv"
 _MOST_FAULTS = 20
@@ -30,9 +33,11 @@ Exit codes:
   0  all good
   1  an error: the server, the network, a file
   2  wrong usage or settings; nothing was sent
-  3  issue, demo: interrupted; run it again to resume
-  4  issue: some rows were refused or failed
-  5  issue: the outcome of some rows is not final or not known
+  3  issue, bulk, demo: ended early; run it again to resume
+  4  issue, bulk: every row is final, and some were refused or failed
+  5  issue, bulk: the outcome of some rows is not final or not known
+  6  issue, bulk: a person must decide on some rows, all others are final
+  7  audit: journal and ledger differ
 """
 
 
@@ -95,16 +100,17 @@ def _show(error: str, what_to_do: str) -> None:
 
 def _show_faults(error: InputError) -> None:
     """The faults of an input file, each on a line of its own."""
-    say(f"error: the rows cannot be used ({len(error.faults)} found)", err=True)
+    say(f"error: the rows cannot be used ({error.count} found)", err=True)
     for fault in error.faults[:_MOST_FAULTS]:
         say(f"  {fault}", err=True)
-    if len(error.faults) > _MOST_FAULTS:
-        say(f"  and {len(error.faults) - _MOST_FAULTS} more", err=True)
+    if error.count > _MOST_FAULTS:
+        say(f"  and {error.count - _MOST_FAULTS} more", err=True)
     say("       nothing was sent; mend the file and run the command again", err=True)
 
 
-for _command in (
-    *(demo, issue, balances, reconcile, sandbox, webhooks, doctor),
-    *resource_groups(),
-):
+_COMMANDS = (
+    *(demo, issue, bulk, worker, jobs, audit, reconcile),
+    *(balances, webhooks, sandbox, doctor),
+)
+for _command in (*_COMMANDS, *resource_groups()):
     app.add_command(_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 import click
@@ -14,6 +15,7 @@ from fincard_async._generated.models.common import CardMode
 from fincard_async.bulk import IssueRow, Report, RowResult, RowState
 from fincard_async.sandbox import Ledger
 
+from .job import word_of
 from .output import console, printable, say
 
 _MOST_SHOWN: Final = 10
@@ -28,20 +30,50 @@ def sums(amounts: Iterable[tuple[str | None, Decimal]]) -> str:
 
 
 def print_report(report: Report, *, err: bool = False) -> None:
-    """How many rows ended how, what they moved, and the first rows that did not succeed."""
+    """How many rows ended how, what they moved, how long they took, and the first failures."""
     for state in RowState:
         if count := report.counts.get(state):
-            click.echo(f"{state.value:<10}{count:>8,}", err=err)
-    moved = ", ".join(f"{amount:,f} {currency}" for currency, amount in report.received.items())
-    if moved:
-        say(f"on the cards: {moved}", err=err)
-    if report.counts.get(RowState.PARKED):
-        say("parked: the server's record differs from the row; a person must decide", err=err)
-    failed = [row for row in report.results if row.state is not RowState.ISSUED]
-    for row in failed[:_MOST_SHOWN]:
-        say(f"  {_explained(row)}", err=err)
-    if len(failed) > _MOST_SHOWN:
-        say(f"  and {len(failed) - _MOST_SHOWN} more: --report FILE has all", err=err)
+            click.echo(
+                f"{word_of(state, report.kind):<10}{count:>8,}{_codes(report, state)}", err=err
+            )
+    for name, amounts in _MONEY.items():
+        if found := getattr(report, amounts):
+            say(f"{name}: {sums(found.items())}", err=err)
+    times = report.timings
+    if times.p50 is not None and times.p99 is not None:
+        say(
+            f"from send to end: half within {_span(times.p50)}, 99 % within {_span(times.p99)}",
+            err=err,
+        )
+    _print_failures(report, err=err)
+
+
+_MONEY: Final = {"ordered": "amounts", "on the cards": "received", "fees": "fees"}
+
+
+def _codes(report: Report, state: RowState) -> str:
+    """Business codes and how often; nothing where there is none."""
+    codes = [(code, n) for (found, code), n in report.codes.items() if found is state]
+    listed = ", ".join(f"{printable(str(code))}: {n:,}" for code, n in sorted(codes, key=str))
+    return f"   by code {listed}" if listed else ""
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:,.0f} s"
+
+
+def _print_failures(report: Report, *, err: bool) -> None:
+    """The first rows that went wrong; after a run to the end also those that are still open."""
+    shown = _WRONG if report.interrupted else _WRONG | {RowState.ACCEPTED}
+    failed = sum(count for state, count in report.counts.items() if state in shown)
+    rows = (row for row in report.results if row.state in shown)
+    for row in islice(rows, min(failed, _MOST_SHOWN)):
+        say(f"  {_explained(row, report.kind)}", err=err)
+    if failed > _MOST_SHOWN:
+        say(f"  and {failed - _MOST_SHOWN:,} more: --report FILE or --json has all", err=err)
+
+
+_WRONG: Final = frozenset({RowState.REFUSED, RowState.FAILED, RowState.UNKNOWN, RowState.PARKED})
 
 
 class _Line:
@@ -109,7 +141,7 @@ def print_by_type(
 def compare(rows: Sequence[IssueRow], report: Report, ledger: Ledger) -> bool:
     """Say whether the books of the server agree with the file and with the report."""
     issued = [result for result in report.results if result.state is RowState.ISSUED]
-    ordered = sum((result.amount for result in issued), Decimal(0))
+    ordered = sum((result.amount or Decimal(0) for result in issued), Decimal(0))
     cards = len({result.card_no for result in issued})
     agrees = len(issued) == cards == ledger.cards and ordered == ledger.created_amount
     verdict = "none doubled, none lost" if agrees else "THE BOOKS DO NOT AGREE"
@@ -118,7 +150,8 @@ def compare(rows: Sequence[IssueRow], report: Report, ledger: Ledger) -> bool:
     return agrees
 
 
-def _explained(row: RowResult) -> str:
+def _explained(row: RowResult, kind: str) -> str:
     code = "" if row.code is None else f" (code {row.code})"
     order = "" if row.state.final else f", order {row.order_no}"
-    return f"{row.row_id}: {row.state.value}{code}{order} {row.message or ''}".rstrip()
+    word = word_of(row.state, kind)
+    return f"{row.row_id}: {word}{code}{order} {row.message or ''}".rstrip()

@@ -122,6 +122,10 @@ def test_many_faults_are_cut(cli: Cli, rows: Callable[..., str]) -> None:
     result = cli.run("issue", rows(*(f"r{n},x,50,,," for n in range(30))), "--job", "t")
     assert result.stderr.count("rows.csv:") == 20
     assert "and 10 more" in result.stderr
+    result = cli.run("issue", rows(*(f"r{n},x,50,,," for n in range(300))), "--job", "t")
+    assert result.stderr.count("rows.csv:") == 20
+    assert "(300 found)" in result.stderr
+    assert "and 280 more" in result.stderr
 
 
 def test_a_file_that_is_not_there(cli: Cli) -> None:
@@ -183,8 +187,10 @@ def test_elsewhere_it_is_asked_first(cli: Cli, rows: Callable[..., str]) -> None
     assert f"Issue 3 cards at {FAR}, tenant sandbox" in result.stderr
     assert "deposits  95.10 USD" in result.stderr
     assert cli.sandbox.controls.ledger().orders == 0
-    assert cli.run("issue", name, "--job", "t", input="y\n").exit_code == 0
-    again = cli.run("issue", name, "--job", "t", input="y\n")
+    assert not Path("t.journal").exists()
+    cli.sandbox.controls.set_latency(None)
+    assert cli.run("issue", name, "--job", "t", "--wait", "0", input="y\n").exit_code == 5
+    again = cli.run("issue", name, "--job", "t", "--wait", "0", input="y\n")
     assert "goes on where it stopped" in again.stderr
 
 
@@ -211,8 +217,8 @@ def test_a_row_that_contradicts_the_server(cli: Cli, rows: Callable[..., str]) -
     assert cli.run("issue", rows("a,111001,50,,,"), "--job", "t").exit_code == 0
     Path("t.journal").unlink()
     result = cli.run("issue", rows("a,111001,60,,,"), "--job", "t")
-    assert result.exit_code == 5
+    assert result.exit_code == 6
     assert "parked           1" in result.stdout
-    assert "a person must decide" in result.stdout
+    assert "a person must decide" in result.stderr
     assert "a: parked, order " in result.stdout
     assert cli.sandbox.controls.ledger().created_amount == Decimal(50)

@@ -32,6 +32,19 @@ CANCEL: Final = (
 )
 PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
 
+ISSUE, ENDINGS, LOOK_UPS, WINDOWS, LOCK, JOURNAL, PLAN, OPERATIONS = (
+    f"top/bulk/test_{name}.py"
+    for name in (
+        "issuer",
+        "endings",
+        "look_ups",
+        "windows",
+        "lock",
+        "journal",
+        "planning",
+        "operations",
+    )
+)
 PAGES, EXPORT, FOLLOW = (f"runtime/test_{name}.py" for name in ("paginator", "export", "follow"))
 LISTS: Final = "faults/test_moving_lists.py::test_an_export_loses_nothing_and_repeats_nothing"
 FILES: Final = "top/exports/test_files.py"
@@ -41,16 +54,18 @@ _READER, _SAVE, _SPOOL = "_runtime/slice_reader.py", "exports/save.py", "exports
 WATCH: Final = "top/watch/test_watch.py"
 
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
+LINES, READER = "lean/test_lean.py", "lean/test_reply.py"
+_REPLY = "_transports/reply.py"
 _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
-_SORTED = "                failure = _failure(error, sent.yes)\n"
+_SORTED = "                failure = failure_of(error, sent=sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                await self.clock.sleep(delay)\n"
-_AGAIN = "                prepared = replace(prepared, body="
+_AGAIN = "                prepared = __import__('msgspec').structs.replace(prepared, body="
 
 
-def wire(group: str) -> str:
+def wire(group: str, way: str = "session") -> str:
     """The faults of one group, over real sockets."""
-    return f"wirefaults/test_matrix.py::test_every_case_ends_as_the_table_says[session-{group}]"
+    return f"wirefaults/test_matrix.py::test_every_case_ends_as_the_table_says[{way}-{group}]"
 
 
 MUTANTS: Final = (
@@ -282,6 +297,146 @@ MUTANTS: Final = (
         (CAUSES,),
     ),
     Mutant(
+        "bulk: fresh order number on each attempt",
+        "bulk/driver.py",
+        "entry.payload, entry.order_no, secrets)",
+        'entry.payload, entry.order_no[:-1] + "ABCDEFGH"[entry.sends % 8], secrets)',
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: a network error is a failure",
+        "bulk/driver.py",
+        "else Event.REFUSED_IN_DOUBT\n    return Event.LOST",
+        "else Event.REFUSED_IN_DOUBT\n    return Event.FAILED",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: 5xx is a refusal",
+        "bulk/driver.py",
+        "        if isinstance(cause, ApiError) and cause.final:\n",
+        "        if isinstance(cause, ApiError):\n",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: a duplicate is a success",
+        "bulk/driver.py",
+        "        return Event.DUPLICATE\n",
+        "        return Event.SUCCEEDED\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: a refusal is believed without a look",
+        "bulk/driver.py",
+        "        return None if entry.open == 1 else Event.REFUSED_IN_DOUBT\n",
+        "        return Event.REFUSED\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: no commit before the request",
+        "bulk/driver.py",
+        "        await self._journal.commit(intents)\n",
+        "        for intent in intents:\n            self._journal.record(intent)\n",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: the intent is written after the request",
+        "bulk/driver.py",
+        "        await self._journal.commit(intents)\n",
+        "",
+        (ISSUE,),
+    ),
+    Mutant(
+        "bulk: sending goes on after a failed commit",
+        "bulk/driver.py",
+        "        self._journal.check()\n",
+        "",
+        (ENDINGS,),
+    ),
+    Mutant(
+        "bulk: no lock",
+        "bulk/lock.py",
+        "                _flock(fd)\n",
+        "                pass\n",
+        (LOCK,),
+    ),
+    Mutant(
+        "bulk: the rows are not compared",
+        "bulk/planning.py",
+        "        self._digest.update(_line(entry))\n",
+        "",
+        (ENDINGS, PLAN),
+    ),
+    Mutant(
+        "bulk: sent again after the server may have forgotten",
+        "bulk/windows.py",
+        'policy.dedupe != "none" and remembered(entry, now, policy.windows)',
+        'policy.dedupe != "none"',
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: sent again although the server does not refuse repeats",
+        "bulk/windows.py",
+        'policy.dedupe != "none" and remembered',
+        "remembered",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: absence without controls",
+        "bulk/driver.py",
+        "            if not await controls_hold(self.client, self._operation):\n",
+        "            if False:\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: one look is proof of absence",
+        "bulk/driver.py",
+        "        return (await look_up(self.client, entry.order_no)).absent\n",
+        "        return True\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: absence before all has drained",
+        "bulk/driver.py",
+        "        if not drained(entry, began, self.policy.windows):\n",
+        "        if False:\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: rows of one card at once",
+        "bulk/store.py",
+        "        if in_turn:\n",
+        "        if False:\n",
+        (OPERATIONS,),
+    ),
+    Mutant(
+        "bulk: an older change wins",
+        "bulk/journal.py",
+        "                latest[entry.seq] = entry\n",
+        "                latest.setdefault(entry.seq, entry)\n",
+        (JOURNAL,),
+    ),
+    Mutant(
+        "bulk: another order is adopted",
+        "bulk/plan.py",
+        "    if _others(entry, answer, kind):\n",
+        "    if False:\n",
+        (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: a child goes on with the parent's journal",
+        "bulk/journal.py",
+        "        if os.getpid() != self._pid:\n",
+        "        if False:\n",
+        (LOCK,),
+    ),
+    Mutant(
+        "bulk: sent without its card number",
+        "bulk/driver.py",
+        "if name not in secrets]:",
+        "if False]:",
+        ("top/bulk/test_engine.py",),
+    ),
+    Mutant(
         "a row is delivered again",
         _SEEN,
         "        if key in self._keys or",
@@ -467,7 +622,8 @@ MUTANTS: Final = (
     Mutant(
         "any depth is decoded",
         "_sansio/envelope.py",
-        '    return b"[" in brackets\n',
+        "    if _TOO_MANY.search(brackets):\n        return True\n"
+        "    return max(accumulate(map(_STEP, brackets)), default=0) > MAX_DEPTH\n",
         "    return False\n",
         ("sansio/test_envelope.py",),
     ),
@@ -488,8 +644,9 @@ MUTANTS: Final = (
     Mutant(
         "a PIN stands in a traceback",
         "_generated/resources/cards.py",
-        "        pin = as_secret(pin)\n",
-        "",
+        "        pin = as_secret(pin)\n"
+        "        return await self._caller.call(\n            ops.UPDATE_PIN",
+        "        return await self._caller.call(\n            ops.UPDATE_PIN",
         ("leaks",),
     ),
     Mutant(
@@ -510,26 +667,26 @@ MUTANTS: Final = (
     Mutant(
         "a body cut short is whole",
         _SESSION,
-        "    chunks: list[bytes] = []\n    size = 0\n"
         "    async for chunk in response.content.iter_any():\n",
         "    async def forgiving():\n        try:\n"
         "            async for part in response.content.iter_any():\n                yield part\n"
         "        except aiohttp.ClientPayloadError:\n            pass\n\n"
-        "    chunks: list[bytes] = []\n    size = 0\n    async for chunk in forgiving():\n",
+        "    async for chunk in forgiving():\n",
         (wire("The connection"),),
     ),
     Mutant(
         "a reset proves that nothing was sent",
         _SESSION,
         _SORTED,
-        "                failure = _failure(error, not isinstance(error, aiohttp.ClientOSError))\n",
+        "                unsent = isinstance(error, aiohttp.ClientOSError)\n"
+        "                failure = failure_of(error, sent=not unsent)\n",
         (wire("The connection"),),
     ),
     Mutant(
         "what failed before sending was sent",
         _SESSION,
         _SORTED,
-        "                failure = _failure(error, True)\n",
+        "                failure = failure_of(error, sent=True)\n",
         (wire("Before the request"),),
     ),
     Mutant(
@@ -549,7 +706,7 @@ MUTANTS: Final = (
     Mutant(
         "a body has no bound",
         _SESSION,
-        "        if size > MAX_BODY_BYTES:\n",
+        "        if chunks.size > MAX_BODY_BYTES:\n",
         "        if False:\n",
         (wire("HTTP"),),
     ),
@@ -615,5 +772,168 @@ MUTANTS: Final = (
         "lane=Lane.BACKGROUND",
         "lane=Lane.MONEY",
         ("top/watch/test_overload.py::test_money_does_not_wait_behind_a_sweep",),
+    ),
+    Mutant(
+        "lean: a connection goes back although its answer is still to come",
+        "_transports/line.py",
+        "return self._waiter is None and not",
+        "return not",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: a connection that the server closes is kept",
+        "_transports/line.py",
+        "            if self._rest or not reader.reusable:",
+        "            if self._rest:",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: the rest of a request begins the next one",
+        "_transports/line.py",
+        "            if self._rest or not reader.reusable:",
+        "            if not reader.reusable:",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: what nobody asked for is kept for later",
+        "_transports/line.py",
+        "            self._transport.abort()\n            return\n        reader",
+        "            self._reader.feed(self._buffer[:nbytes].tobytes())\n            return\n"
+        "        reader",
+        (LINES,),
+    ),
+    Mutant(
+        "lean: a broken connection says nothing was sent",
+        "_transports/line.py",
+        'TransportFailure("lost", sent=True, detail="the connection broke")',
+        'TransportFailure("lost", sent=False, detail="the connection broke")',
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "lean: a refused connection counts as sent",
+        "_transports/lean.py",
+        "            failure = failure_of(error, sent=False)\n",
+        "            failure = failure_of(error, sent=True)\n",
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "lean: a timeout comes early",
+        "_transports/wheel.py",
+        "        number = int(deadline / SLOT) + 1\n",
+        "        number = int(deadline / SLOT) - 1\n",
+        ("lean/test_wheel.py", LINES),
+    ),
+    Mutant(
+        "lean: bytes behind an answer are nothing",
+        _REPLY,
+        "            whole = self._read == len(self._head) + self._size\n",
+        "            whole = self._done\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a second answer in one read is nothing",
+        _REPLY,
+        '            self._refuse("more was sent than one reply")\n\n    def on_body',
+        "            pass\n\n    def on_body",
+        (READER,),
+    ),
+    Mutant(
+        "lean: two lengths are one",
+        _REPLY,
+        "        self._parser = HttpResponseParser(self)\n",
+        "        self._parser = HttpResponseParser(self)\n"
+        "        self._parser.set_dangerous_leniencies(lenient_chunked_length=True)\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: any coding is none",
+        _REPLY,
+        '        elif b"-encoding" in (lower := head.lower()):\n',
+        '        elif b"no-encoding" in (lower := head.lower()):\n',
+        (READER, wire("HTTP", "lean")),
+    ),
+    Mutant(
+        "lean: a body without end has no bound",
+        _REPLY,
+        "        if self._size > MAX_BODY_BYTES:\n",
+        "        if False:\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a cut body is whole",
+        _REPLY,
+        "        if self.fault is None and self._head and not bounded:\n",
+        "        if self.fault is None and self._head:\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a head is kept for headers that changed",
+        "_transports/request.py",
+        "            if isinstance(request.headers, MappingProxyType):",
+        "            if request.headers is not None:",
+        (LINES,),
+    ),
+    Mutant(
+        "an old token is sent on",
+        "_runtime/headers.py",
+        "        if authorization != self._authorization or len(self._made) > _MOST:\n",
+        "        if len(self._made) > _MOST:\n",
+        (AUTH, PIPELINE),
+    ),
+    Mutant(
+        "an amount with an exponent is an amount",
+        "_sansio/exact.py",
+        "        if not (_is_plain(raws) or",
+        "        if not (True or",
+        ("sansio/test_money.py",),
+    ),
+    Mutant(
+        "rows in a row hide depth",
+        "_sansio/envelope.py",
+        'opening - body.count(b"},{") <= MAX_DEPTH',
+        'opening - body.count(b"{") <= MAX_DEPTH',
+        ("sansio/test_envelope.py",),
+    ),
+    Mutant(
+        "a place is free while others wait",
+        "_runtime/limiter.py",
+        "            or any(self._lanes)\n",
+        "            or False\n",
+        ("runtime/test_hot_path.py",),
+    ),
+    Mutant(
+        "postgres: an old epoch may write",
+        "bulk/postgres/statements.py",
+        "AND epoch = $3\n        RETURNING",
+        "AND epoch <> -$3\n        RETURNING",
+        ("top/postgres/test_lease.py::test_the_epoch_alone_keeps_a_late_writer_out",),
+    ),
+    Mutant(
+        "postgres: taking rows raises no epoch",
+        "bulk/postgres/lease.py",
+        "SET epoch = epoch + 1,",
+        "SET epoch = epoch,",
+        ("top/postgres/test_lease.py::test_everyone_who_takes_rows_raises_their_epochs",),
+    ),
+    Mutant(
+        "postgres: a lease is believed for ever",
+        "bulk/postgres/lease.py",
+        "return self.clock() - self.beat < self.lease * TRUSTED",
+        "return True",
+        ("top/postgres/test_lease.py::test_a_process_that_was_held_up_halts",),
+    ),
+    Mutant(
+        "postgres: no last look before the first byte",
+        "bulk/postgres/rate.py",
+        "            self._check()\n",
+        "            pass\n",
+        ("top/postgres/test_chunks.py::test_paused_before_the_last_check",),
+    ),
+    Mutant(
+        "postgres: commits that do not wait for the disk",
+        "bulk/postgres/connect.py",
+        '    "SET synchronous_commit = on",\n',
+        "",
+        ("top/postgres/test_failures.py::test_commits_are_durable_whatever_the_role_says",),
     ),
 )

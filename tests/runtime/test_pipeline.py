@@ -448,6 +448,10 @@ class Tokens:
         self.count = 0
         self.fails_at = fails_at
 
+    def current(self) -> str:
+        """Never there."""
+        return ""
+
     async def header(self, deadline: float) -> str:
         """The next token."""
         self.count += 1
@@ -530,6 +534,9 @@ async def test_one_deadline_over_everything(login: float) -> None:
     """Login, the wait for a place, attempts and pauses: all of it within the call's ten seconds."""
 
     class Slow(Tokens):
+        def current(self) -> str:
+            return ""
+
         async def header(self, deadline: float) -> str:
             assert deadline == 1010.0
             rig.clock.advance(0.0 if self.count else login)

@@ -213,7 +213,7 @@ async def test_a_refused_connection_was_not_sent() -> None:
 
 
 async def test_a_header_that_cannot_be_sent_is_not_sent() -> None:
-    """aiohttp refuses it after its trace said "sent", which errs on the safe side."""
+    """Refused by either way; aiohttp's trace says "sent" before, which errs on the safe side."""
     async with serving(says(http())) as wire, transport_to(wire.origin) as transport:
         bad = type(REQUEST)("/x", {"X": "a\r\nY: canary"}, b"")
         with pytest.raises(TransportFailure) as caught:

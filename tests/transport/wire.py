@@ -9,8 +9,10 @@ import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from fincard_async._runtime.ports import Transport
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
-from fincard_async._transports.session import SessionTransport
+
+from .ways import open_transport
 
 Answer = Callable[["Line"], Awaitable[None]]
 BODY = b'{"success":true,"code":200,"msg":"Success","data":{}}'
@@ -127,9 +129,9 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
 @asynccontextmanager
 async def transport_to(
     origin: str, context: ssl.SSLContext | None = None
-) -> AsyncGenerator[SessionTransport, None]:
+) -> AsyncGenerator[Transport, None]:
     """A transport that is closed at the end."""
-    transport = SessionTransport(origin, ssl_context=context)
+    transport = open_transport(origin, context)
     try:
         yield transport
     finally:

@@ -13,6 +13,7 @@ import anyio
 from fincard_async import BearerToken, CallOptions, FincardClient, Limits, PasswordLogin
 from fincard_async._generated.operations import load
 from fincard_async._runtime.ports import Clock, Transport
+from fincard_async._transports.choice import missing
 from fincard_async._transports.session import SessionTransport
 from fincard_async.errors import DuplicateOrder, FincardError, OutcomeUnknown
 from fincard_async.settle import settle
@@ -28,9 +29,20 @@ from .verdicts import POLICIES, Column, Ending, expected
 Connect = Callable[[str, ssl.SSLContext | None], Transport]
 """Makes a transport to an origin."""
 
-TRANSPORTS: Final[Mapping[str, Connect]] = {
-    "session": lambda origin, context: SessionTransport(origin, ssl_context=context),
-}
+
+def _ways() -> dict[str, Connect]:
+    """Without the extra ``speedups`` there is one."""
+    ways: dict[str, Connect] = {
+        "session": lambda origin, context: SessionTransport(origin, ssl_context=context),
+    }
+    if missing() is None:
+        from fincard_async._transports.lean import LeanTransport
+
+        ways["lean"] = lambda origin, context: LeanTransport(origin, ssl_context=context)
+    return ways
+
+
+TRANSPORTS: Final[Mapping[str, Connect]] = _ways()
 """Every way over the wire that the client has; another one is another line."""
 
 TOKEN: Final = "canary-7f3a91c2"

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 import anyio.lowlevel
 import msgspec
 
@@ -17,15 +26,27 @@ from fincard_async._generated.models.common import OperationType
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._sansio import order_no
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
-from fincard_async.bulk import BulkIssue, IssueRow, Report, RowState, SqliteJournal
-from fincard_async.bulk.store import Header
+from fincard_async.bulk import (
+    BulkIssue,
+    IssueRow,
+    Journal,
+    Report,
+    RowState,
+    SqliteJournal,
+    run_chunk,
+)
+from fincard_async.bulk.entry import Entry, Header
+from fincard_async.bulk.kinds import kinds, operation_of
+from fincard_async.bulk.planning import BATCH, RowPlan, Rows
 from fincard_async.client import FincardClient
 from fincard_async.sandbox import Ledger, Sandbox, SandboxSettings, SandboxTransport
 from fincard_async.sandbox.catalog import PREPAID
 from fincard_async.testing import FakeClock, reply, sandbox_client
 
 JOB = "payroll"
-HEADER = Header(job=JOB, server="http://127.0.0.1", tenant="sandbox", input="digest")
+HEADER = Header(job=JOB, kind="open", server="http://127.0.0.1", tenant="sandbox")
+
+_ORDERS = {operation_of(kind).path for kind in kinds()}
 
 PATIENT = 1_000_000.0
 """Seconds; the pause of one row moves the clock of all, which must not end the others' calls."""
@@ -44,6 +65,46 @@ def rows_of(count: int, amount: str = "50") -> list[IssueRow]:
         IssueRow(row_id=f"row-{n}", card_type_id=PREPAID, amount=Decimal(amount) + n)
         for n in range(count)
     ]
+
+
+def plan_of(rows: Rows, job: str = JOB, kind: str = "open") -> RowPlan:
+    """The plan of these rows."""
+    return RowPlan(rows, operation=operation_of(kind), job=job)
+
+
+def planned(rows: Rows, job: str = JOB, kind: str = "open") -> list[Entry]:
+    """The entries of these rows, all at once."""
+
+    async def collect() -> list[Entry]:
+        plan = plan_of(rows, job, kind)
+        entries = [entry async for batch in plan for entry in batch]
+        plan.finish()
+        return entries
+
+    return anyio.run(collect)
+
+
+class ListPlan:
+    """A plan of entries that were made somewhere else."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries = list(entries)
+        self.digest = ""
+        self.doubled: list[tuple[Entry, int]] = []
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Entry]]:
+        for start in range(0, len(self.entries), BATCH):
+            batch = self.entries[start : start + BATCH]
+            self.digest = f"digest of {[entry.payload for entry in self.entries[: start + BATCH]]}"
+            yield batch
+
+    def repeated(self, entry: Entry, first: int) -> None:
+        """Remember it."""
+        self.doubled.append((entry, first))
+
+    def finish(self) -> str:
+        """The digest of all."""
+        return self.digest
 
 
 def total(rows: Iterable[IssueRow]) -> Decimal:
@@ -99,7 +160,7 @@ class Wire:
         """Of the last query."""
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
-        if request.path.endswith("/openCard"):
+        if request.path in _ORDERS:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
             try:
@@ -167,8 +228,12 @@ class World:
         journal = SqliteJournal(self.path, connect=connect)
         return BulkIssue(self.client, journal=journal, **settings)
 
-    async def run(self, rows: Iterable[IssueRow], job: str = JOB, **settings: Any) -> Report:
+    async def run(self, rows: Rows, job: str = JOB, **settings: Any) -> Report:
         return await self.job(**settings).run(rows, job=job)
+
+    async def chunk(self, journal: Journal, **settings: Any) -> Report:
+        """Run rows of a journal that is open."""
+        return await run_chunk(self.client, journal, clock=self.clock, **settings)
 
     @property
     def ledger(self) -> Ledger:
@@ -226,7 +291,7 @@ class WatchedConnection(sqlite3.Connection):
         super().__init__(*args, **settings)
         self.committed = {}
         self.statements: list[str] = []
-        self._changed: list[Mapping[str, Any]] = []
+        self._changed: list[Entry] = []
 
     def close(self) -> None:
         self.pragmas = {
@@ -237,6 +302,8 @@ class WatchedConnection(sqlite3.Connection):
 
     def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
         self.statements.append(sql)
+        if sql.startswith("UPDATE rows"):
+            self._changed += msgspec.json.decode(args[0][0], type=list[Entry])
         if sql == "COMMIT" and self._changed:
             if self.commits_left == 0:
                 raise _disk_error()
@@ -245,15 +312,9 @@ class WatchedConnection(sqlite3.Connection):
         cursor = super().execute(sql, *args)
         if sql == "COMMIT":
             for change in self._changed:
-                self.committed[change["order_no"]] = (change["state"], change["sends"])
+                self.committed[change.order_no] = (change.state.value, change.sends)
             self._changed.clear()
         return cursor
-
-    def executemany(self, sql: str, parameters: Iterable[Any]) -> sqlite3.Cursor:
-        records = list(parameters)
-        if sql.startswith("UPDATE"):
-            self._changed += records
-        return super().executemany(sql, records)
 
 
 def _disk_error() -> sqlite3.OperationalError:

@@ -1,4 +1,4 @@
-"""Rows against card types, the plan of a job, and the digest that binds a journal to its input."""
+"""Rows against the card types on offer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import pytest
 
 from fincard_async._sansio.secret import Secret
 from fincard_async.bulk import InputError, IssueRow, check_rows
-from fincard_async.bulk.checks import digest, plan_rows
-from fincard_async.errors import ArgumentTypeError, ValidationError
 from fincard_async.sandbox import CARD_TYPES, HOLDER_IDS, SHARED_ACCOUNT_ID
 from fincard_async.sandbox.catalog import (
     GIFT,
@@ -23,8 +21,6 @@ from fincard_async.sandbox.catalog import (
     SUBSCRIPTION_WITHOUT_DEPOSIT,
     WITHDRAWN,
 )
-
-from .kit import JOB, number_of, rows_of
 
 
 def row(card_type_id: int, amount: str, **values: Any) -> IssueRow:
@@ -97,65 +93,3 @@ def test_a_card_type_that_says_little() -> None:
         enable_active_card=None,
     )
     check_rows([row(PREPAID, "0.001")], [silent], "cards.csv")
-
-
-def test_plan() -> None:
-    """Each row gets a number of its own, the same every time, and another one in another job."""
-    rows = rows_of(20)
-    plan = plan_rows(rows, JOB)
-    assert [entry.order_no for entry in plan] == [number_of(r) for r in rows]
-    assert len({entry.order_no for entry in plan}) == 20
-    assert not {e.order_no for e in plan} & {e.order_no for e in plan_rows(rows, "other")}
-    assert [(entry.seq, entry.row_id, entry.amount) for entry in plan] == [
-        (seq, r.row_id, r.amount) for seq, r in enumerate(rows)
-    ]
-
-
-@pytest.mark.parametrize(
-    "rows, job, message",
-    [
-        ([], JOB, "there are no rows"),
-        (rows_of(1), "", "job must be a name"),
-        (rows_of(1), "a\nb", "job must be a name"),
-        ([*rows_of(2), *rows_of(1)], JOB, "a row_id stands twice"),
-        ([replace(rows_of(1)[0], row_id="")], JOB, "row 0: row_id is empty"),
-        (rows_of(1, "-5"), JOB, "row 'row-0': amount must be at least 0"),
-        (rows_of(1, "NaN"), JOB, "amount must be a plain decimal number"),
-        ([replace(rows_of(1)[0], card_type_id=2**63)], JOB, "row 'row-0': card_type_id"),
-    ],
-)
-def test_plans_that_cannot_be(rows: list[IssueRow], job: str, message: str) -> None:
-    """Rows that were not read from a file are checked as well, before anything is sent."""
-    with pytest.raises(ValidationError, match=message):
-        plan_rows(rows, job)
-
-
-def test_a_plain_card_number_is_refused() -> None:
-    """A card number is a Secret: plain text could be printed on the way."""
-    plain: Any = "OFFLINE-1"
-    with pytest.raises(ArgumentTypeError, match="must be a Secret"):
-        plan_rows([row(PHYSICAL, "20", card_number=plain)], JOB)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"row_id": "b"},
-        {"card_type_id": PHYSICAL},
-        {"amount": Decimal("51.01")},
-        {"holder_id": 1},
-        {"account_id": 1},
-    ],
-    ids=str,
-)
-def test_digest_tells_inputs_apart(change: dict[str, Any]) -> None:
-    """Every value that decides what is issued changes the digest; so does the order of rows."""
-    rows = rows_of(2)
-    assert digest([rows[0], replace(rows[1], **change)]) != digest(rows)
-    assert digest(rows[::-1]) != digest(rows)
-
-
-def test_digest_holds_no_card_number() -> None:
-    """A digest of a card number could be reversed by trying all, so it is left out."""
-    one, other = (row(PHYSICAL, "20", card_number=Secret(text)) for text in ("A", "B"))
-    assert digest([one]) == digest([other])

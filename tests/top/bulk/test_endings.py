@@ -7,18 +7,21 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import pytest
 
+from fincard_async._generated.operations.cards import OPEN
 from fincard_async._sansio.secret import Secret
 from fincard_async.bulk import (
-    BulkIssue,
     IssueRow,
     Progress,
     Report,
     RowState,
     SqliteJournal,
+    Stop,
 )
+from fincard_async.bulk.driver import Driver
+from fincard_async.bulk.report import Tally
+from fincard_async.bulk.windows import Policy
 from fincard_async.errors import (
     JournalError,
     PermissionDenied,
@@ -31,12 +34,14 @@ from fincard_async.sandbox.catalog import PHYSICAL
 from fincard_async.testing import FakeClock, reply
 
 from .kit import (
+    HEADER,
     JOB,
     Connector,
     Fate,
     World,
     first,
     number_of,
+    plan_of,
     rows_of,
     states,
     world_in,
@@ -208,21 +213,29 @@ async def test_a_commit_that_fails(world: World, commits: int, fate: Fate) -> No
 async def test_a_failed_record_ends_the_sending(world: World) -> None:
     """Once a result could not be written, a row whose intent is durable is not sent either."""
     journal = SqliteJournal(world.path, connect=Connector(commits_left=1))
-
-    async def hold(_: str) -> None:
-        while len(world.wire.orders) > 1:
-            try:
-                journal.check()
-            except JournalError:
-                return
-            await anyio.lowlevel.checkpoint()
-
-    world.wire.hold = hold
+    await journal.open(HEADER, plan_of(ROWS[:2]))
+    driver = Driver(
+        client=world.client,
+        operation=OPEN,
+        journal=journal,
+        secrets={},
+        policy=Policy(),
+        breaker=None,
+        on_result=None,
+        clock=world.clock,
+        tally=Tally(await journal.counts(), None, world.clock.monotonic),
+        stop=Stop(world.clock),
+    )
+    first, second = await driver.intend(await journal.read((), after=-1, limit=2))
+    await driver.drive(first, intended=True)
     with pytest.raises(JournalError, match="disk I/O error"):
-        await BulkIssue(world.client, journal=journal, concurrency=2).run(ROWS[:4], job=JOB)
-    assert len(world.wire.orders) == 3
-    assert (await world.run(ROWS[:4])).ok
-    world.assert_exact(ROWS[:4])
+        await journal.flush()
+    with pytest.raises(JournalError, match="disk I/O error"):
+        await driver.drive(second, intended=True)
+    await journal.close()
+    assert world.wire.orders == [number_of(ROWS[0])]
+    assert (await world.run(ROWS[:2])).ok
+    world.assert_exact(ROWS[:2])
 
 
 async def test_a_failed_commit_ends_the_sending(world: World) -> None:
@@ -300,16 +313,34 @@ async def test_no_card_number_in_the_journal(world: World) -> None:
     world.wire.before_order = before_order
     report = await world.run([row])
     before_order("")
-    assert report.results[0].message == "the server refused: the number [number] is taken"
+    assert report.results[0].message == "the server refused: the number [secret] is taken"
     assert canary not in repr(report)
     assert b"plastic" in b"".join(content)
     assert canary.encode() not in b"".join(content)
+
+
+async def test_no_card_number_from_a_record(tmp_path: Path) -> None:
+    """A number that the server quotes in the record of a failed order is masked as well."""
+    row = IssueRow(
+        row_id="plastic",
+        card_type_id=PHYSICAL,
+        amount=Decimal(50),
+        holder_id=HOLDER_IDS[0],
+        card_number=Secret("CANARY-531-993"),
+    )
+    async with world_in(tmp_path, latency_ms=1000) as world:
+        world.sandbox.controls.fail_next(description="CANARY-531-993 is taken")
+        report = await world.run([row])
+    assert report.counts[RowState.FAILED] == 1
+    assert report.results[0].message == "[secret] is taken"
 
 
 async def test_settings_that_cannot_be(world: World) -> None:
     """Wrong settings and rows are refused before a journal is made."""
     with pytest.raises(ValidationError, match="concurrency must be at least 1"):
         world.job(concurrency=0)
+    with pytest.raises(ValidationError, match="dedupe must be one of error, replay, none"):
+        world.job(dedupe="None")
     with pytest.raises(ValidationError, match="there are no rows"):
         await world.run([])
     assert list(world.path.parent.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sqlite3
 import stat
@@ -10,25 +11,26 @@ import sys
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
+from msgspec.structs import replace
 
-from fincard_async.bulk import SqliteJournal
-from fincard_async.bulk.checks import plan_rows
-from fincard_async.bulk.plan import Entry, Event, RowState, advance
-from fincard_async.bulk.store import APPLICATION_ID, Header
+from fincard_async.bulk import InputError, SqliteJournal
+from fincard_async.bulk.entry import Entry, Header, RowState
+from fincard_async.bulk.migrations import APPLICATION_ID
+from fincard_async.bulk.plan import Event, advance
 from fincard_async.errors import JournalError, JournalLocked
 
-from .kit import HEADER, JOB, Connector, rows_of
+from .kit import HEADER, Connector, ListPlan, plan_of, planned, rows_of
 
 pytestmark = pytest.mark.anyio
 
-PLAN = plan_rows(rows_of(5), JOB)
+PLAN = planned(rows_of(5))
 ALL: tuple[RowState, ...] = ()
 
 
@@ -44,7 +46,7 @@ async def opened(
 ) -> AsyncGenerator[SqliteJournal]:
     """A journal that is open."""
     journal = SqliteJournal(path, **settings)
-    await journal.open(header, plan)
+    await journal.open(header, ListPlan(plan))
     try:
         yield journal
     finally:
@@ -64,6 +66,11 @@ def content(path: Path) -> bytearray:
 def write(path: Path, content: bytes | bytearray) -> None:
     """Make a file."""
     path.write_bytes(content)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file."""
+    return path.exists()
 
 
 def intent(entry: Entry) -> Entry:
@@ -129,9 +136,9 @@ async def test_a_journal_that_cannot_be_durable_is_refused() -> None:
     journal = SqliteJournal("unused.journal", connect=connect)
     try:
         with pytest.raises(JournalError, match="cannot be made durable; put it on a local disk"):
-            await journal.open(HEADER, PLAN)
+            await journal.open(HEADER, ListPlan(PLAN))
     finally:
-        journal.path.unlink()
+        assert not journal.path.exists()
 
 
 async def test_commit_returns_after_the_commit(path: Path) -> None:
@@ -149,7 +156,7 @@ async def test_commit_returns_after_the_commit(path: Path) -> None:
 async def test_what_waits_shares_a_commit(path: Path) -> None:
     """Rows that wait at the same time are committed together, and each waiter hears of it."""
     connect = Connector()
-    plan = plan_rows(rows_of(200), JOB)
+    plan = await to_thread.run_sync(planned, rows_of(200))
     async with opened(path, plan=plan, connect=connect) as journal:
         before = connect.db.statements.count("COMMIT")
         async with anyio.create_task_group() as group:
@@ -173,7 +180,7 @@ async def test_later_changes_win(path: Path) -> None:
         (replace(HEADER, job="other"), "belongs to another job; use another journal file"),
         (replace(HEADER, server="https://x"), "belongs to another server; point the client"),
         (replace(HEADER, tenant="other"), "belongs to another tenant; use that tenant"),
-        (replace(HEADER, input="other"), "belongs to other rows; use the same rows as before"),
+        (replace(HEADER, kind="deposit"), "belongs to another operation; use another journal file"),
     ],
 )
 async def test_a_journal_of_something_else_is_refused(
@@ -190,14 +197,69 @@ async def test_a_journal_of_something_else_is_refused(
         pass
 
 
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"amount": Decimal(77)}, "row 1502 has another amount than before"),
+        ({"row_id": "other"}, "row 1502 has another row_id than before"),
+        ({"holder_id": 7}, "row 1502 has another request than before"),
+        ({"generation": 1}, "row 1502 has another generation than before"),
+        (None, "belongs to other rows: 1600 and not 1599"),
+    ],
+)
+async def test_what_differs(path: Path, change: dict[str, Any] | None, words: str) -> None:
+    """Of many rows, the first that is not what it was is named, and what of it."""
+    rows = rows_of(1600)
+    journal = SqliteJournal(path)
+    await journal.open(HEADER, plan_of(rows))
+    await journal.close()
+    other = (
+        rows[:-1]
+        if change is None
+        else [*rows[:1501], dataclasses.replace(rows[1501], **change), *rows[1502:]]
+    )
+    with pytest.raises(JournalError, match=words):
+        await journal.open(HEADER, plan_of(other))
+    await journal.open(HEADER, plan_of(rows))
+    await journal.close()
+
+
+async def test_a_row_id_that_stands_twice(path: Path) -> None:
+    """A repeated id is found among rows that are no longer in memory, and nothing is kept."""
+    rows = [*rows_of(1200), dataclasses.replace(rows_of(1)[0], line=1300)]
+    journal = SqliteJournal(path)
+    with pytest.raises(InputError, match="rows:1300: a row_id stands twice: in row 1 and in row 1"):
+        await journal.open(HEADER, plan_of(rows))
+    assert not exists(path)
+
+
+async def test_an_empty_file_cannot_be_attached(path: Path) -> None:
+    """A journal without rows has nothing to go on with."""
+    write(path, b"")
+    with pytest.raises(JournalError, match="has no rows yet"):
+        await SqliteJournal(path).attach()
+
+
+async def test_another_program_holds_the_database(path: Path) -> None:
+    """A lock of SQLite's own, such as a shell's, is respected too."""
+    async with opened(path):
+        pass
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(JournalLocked, match="is held by another program"):
+        await SqliteJournal(path).attach()
+    db.close()
+
+
 async def test_two_in_one_process(path: Path) -> None:
     """A second journal object on the same file is refused, and so is a second opening of one."""
     async with opened(path) as journal:
-        with pytest.raises(JournalLocked, match=r"cards\.journal is held by another run"):
+        words = r"cards\.journal is held by another run of this process"
+        with pytest.raises(JournalLocked, match=words):
             async with opened(path):
                 pass
         with pytest.raises(JournalError, match="in use by another run of this process"):
-            await journal.open(HEADER, PLAN)
+            await journal.open(HEADER, ListPlan(PLAN))
         assert await journal.counts() == {RowState.PLANNED: 5}
     async with opened(path):
         pass
@@ -206,8 +268,9 @@ async def test_two_in_one_process(path: Path) -> None:
 _HOLDER = """
 import sys, anyio
 from pathlib import Path
-from fincard_async.bulk import SqliteJournal
+from fincard_async.bulk import InputError, SqliteJournal
 from fincard_async.errors import JournalLocked
+from tests.top.bulk.kit import ListPlan
 from tests.top.bulk.test_journal import HEADER, PLAN
 
 async def main():
@@ -215,7 +278,7 @@ async def main():
     print("ready", flush=True)
     sys.stdin.readline()
     try:
-        await journal.open(HEADER, PLAN)
+        await journal.open(HEADER, ListPlan(PLAN))
     except JournalLocked as error:
         assert sys.argv[1] in str(error)
         print("locked", flush=True)
@@ -302,9 +365,9 @@ def change(path: Path, *statements: str) -> None:
 @pytest.mark.parametrize(
     "statement, words",
     [
-        ("PRAGMA user_version=2", "has format 2, and this version of the package reads 1"),
+        ("PRAGMA user_version=3", "has format 3, and this version of the package reads up to 2"),
         ("DELETE FROM rows WHERE seq = 2", "the file is damaged"),
-        ("DELETE FROM header", "belongs to another job"),
+        ("DELETE FROM header", "the file is damaged"),
     ],
 )
 async def test_a_journal_that_was_changed(path: Path, statement: str, words: str) -> None:
@@ -330,7 +393,7 @@ async def test_values_that_mean_nothing(path: Path, statement: str) -> None:
 
 async def test_a_damaged_page(path: Path) -> None:
     """A file with zeros in the middle is refused when it is opened."""
-    plan = plan_rows(rows_of(500), JOB)
+    plan = await to_thread.run_sync(planned, rows_of(500))
     async with opened(path, plan=plan):
         pass
     damaged = content(path)
@@ -371,7 +434,7 @@ async def test_a_plan_is_there_as_a_whole_or_not_at_all(path: Path) -> None:
 
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """A place where no file can be made is named."""
-    with pytest.raises(JournalError, match=r"missing/cards\.journal: cannot be made: No such file"):
+    with pytest.raises(JournalError, match=r"cards\.journal\.lock cannot be made: No such file"):
         async with opened(tmp_path / "missing" / "cards.journal"):
             pass
 
@@ -442,10 +505,10 @@ def test_the_event_loop_goes_away(path: Path) -> None:
     gate = threading.Event()
 
     class Slow(sqlite3.Connection):
-        def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
-            if sql.startswith("UPDATE"):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            if sql.startswith("UPDATE rows"):
                 gate.wait(10)
-            return super().executemany(sql, parameters)
+            return super().execute(sql, *args)
 
     def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
         return sqlite3.connect(*args, factory=Slow, **settings)
@@ -453,7 +516,7 @@ def test_the_event_loop_goes_away(path: Path) -> None:
     journal = SqliteJournal(path, connect=connect)
 
     async def abandon() -> None:
-        await journal.open(HEADER, PLAN)
+        await journal.open(HEADER, ListPlan(PLAN))
         with anyio.CancelScope() as scope:
             scope.cancel()
             await journal.commit([intent(PLAN[0])])

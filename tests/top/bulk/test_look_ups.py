@@ -13,7 +13,8 @@ from fincard_async._sansio.messages import HttpRequest, HttpResponse
 from fincard_async.bulk import (
     RowState,
 )
-from fincard_async.bulk.plan import DRAINED_AFTER_MS
+from fincard_async.bulk.windows import Windows
+from fincard_async.sandbox.catalog import PREPAID
 from fincard_async.testing import reply
 
 from .kit import (
@@ -29,8 +30,8 @@ from .kit import (
 pytestmark = pytest.mark.anyio
 
 ROWS = rows_of(12)
-NINE_REFUSALS: list[Fate] = ["refused"] * 9
-DRAINED_SECONDS = DRAINED_AFTER_MS / 1000
+NINE_REFUSALS: list[Fate] = ["refused"] * 12
+DRAINED_SECONDS = Windows().drained
 
 
 async def test_refused(tmp_path: Path) -> None:
@@ -69,13 +70,20 @@ async def test_refused_in_doubt(world: World) -> None:
 
 async def test_refused_when_nothing_can_arrive_any_more(world: World) -> None:
     """Long after the last attempt, a look-up that finds nothing makes the next refusal final."""
-    world.wire.fate = first("lost before", *NINE_REFUSALS)
+    numbers, fate = set(map(number_of, ROWS)), first("lost before", *NINE_REFUSALS)
+    world.wire.fate = lambda number, attempt: (
+        fate(number, attempt) if number in numbers else "answer"
+    )
     assert states(await world.run(ROWS)) == {RowState.UNKNOWN: 12}
     assert states(await world.run(ROWS)) == {RowState.UNKNOWN: 12}
     world.clock.advance(DRAINED_SECONDS)
     report = await world.run(ROWS)
+    assert states(report) == {RowState.UNKNOWN: 12}, "a server without orders controls nothing"
+    await world.client.cards.open(card_type_id=PREPAID, amount=50)
+    world.clock.advance(DRAINED_SECONDS)
+    report = await world.run(ROWS)
     assert states(report) == {RowState.REFUSED: 12}
-    assert world.ledger.cards == 0
+    assert world.ledger.cards == 1
 
 
 async def test_refused_while_look_ups_fail(world: World) -> None:

@@ -1,0 +1,65 @@
+"""Connections that wait for their next request: the last one back is the first one out.
+
+So a client that needs few of them lets the others grow old, and closes them before the server does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Final
+
+from .faults import KEEPALIVE_SECONDS
+from .line import Line
+
+QUIET_SECONDS: Final = 1.0
+"""After so long the socket itself is asked whether the server hung up, or said something unasked,
+while the event loop was busy; on a line in steady use that would cost more than it could show."""
+
+
+class IdleLines:
+    """A stack of lines, the oldest at its bottom."""
+
+    __slots__ = ("_lines", "_loop", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lines: deque[Line] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def take(self, now: float) -> Line | None:
+        """A line that is open and not too old, or None."""
+        while self._lines:
+            line = self._lines.pop()
+            idle = now - line.idle_since
+            if idle > KEEPALIVE_SECONDS or (idle > QUIET_SECONDS and not line.is_silent):
+                line.close()
+            elif line.usable:
+                return line
+        return None
+
+    def put(self, line: Line) -> None:
+        """Keep a usable line."""
+        line.idle_since = time.monotonic()
+        self._lines.append(line)
+        if self._timer is None:
+            self._timer = self._loop.call_later(KEEPALIVE_SECONDS, self._sweep)
+
+    def close(self) -> None:
+        """Forget all; who owns the lines closes them."""
+        self._lines.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sweep(self) -> None:
+        now, lines, self._timer = time.monotonic(), self._lines, None
+        while lines and (now - lines[0].idle_since >= KEEPALIVE_SECONDS or not lines[0].usable):
+            lines.popleft().close()
+        if lines:
+            left = lines[0].idle_since + KEEPALIVE_SECONDS - now
+            self._timer = self._loop.call_later(max(0.0, left), self._sweep)

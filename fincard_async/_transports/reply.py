@@ -1,0 +1,227 @@
+"""Reads one answer from bytes, strictly: what is not plainly one whole answer is a fault.
+
+The parser is httptools' (llhttp), with none of its leniencies: it refuses bare line feeds, folded
+headers, two lengths, a length beside chunks, bad chunk sizes. Here the rest is refused: bytes
+before or behind the answer, other codings, protocols and versions, and everything that is longer
+than it need be. No I/O: ``feed`` takes what was read.
+
+The parser proves the head but does not take it apart: its headers are read from the bytes when
+somebody asks, which for nearly all answers is never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from fincard_async._sansio.envelope import MAX_BODY_BYTES
+from fincard_async._sansio.messages import HttpResponse, Reason, TransportFailure
+
+MAX_LINE: Final = 8190
+"""Bytes of one header, as aiohttp has it."""
+MAX_HEADERS: Final = 128
+MAX_HEAD: Final = 64 * 1024
+MAX_INTERIM: Final = 1024 * 1024
+"""Bytes of answers with status 1xx before the real one."""
+MAX_WIRE: Final = 4 * MAX_BODY_BYTES
+"""Bytes of a whole answer, with all that chunks add to it."""
+
+_END: Final = b"\r\n\r\n"
+_VERSIONS: Final = (b"HTTP/1.1 ", b"HTTP/1.0 ")
+
+
+class ReplyHeaders(Mapping[str, str]):
+    """The headers in a head, by lower-case name; a repeated one is one list, as HTTP has it."""
+
+    __slots__ = ("_head", "_read")
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._read: dict[str, str] | None = None
+
+    def _all(self) -> dict[str, str]:
+        if self._read is None:
+            found: dict[str, str] = {}
+            for line in self._head.decode("latin-1").split("\r\n")[1:-2]:
+                name, _, value = line.partition(":")
+                key, value = name.lower(), value.strip(" \t")
+                found[key] = f"{found[key]}, {value}" if key in found else value
+            self._read = found
+        return self._read
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return f"ReplyHeaders({', '.join(self)})"
+
+
+class ReplyReader:
+    """The answers of one connection, one after the other.
+
+    Attributes:
+        fault: Set once bytes came that are no answer; the connection is of no use any more.
+        reply: The answer, once it is whole.
+        reusable: True if another answer may follow on this connection.
+    """
+
+    __slots__ = (
+        "_bodies",
+        "_chunked",
+        "_done",
+        "_head",
+        "_heads",
+        "_interim",
+        "_parser",
+        "_passed",
+        "_raw",
+        "_read",
+        "_size",
+        "fault",
+        "reply",
+        "reusable",
+    )
+
+    def __init__(self) -> None:
+        self._parser = HttpResponseParser(self)
+        self.fault: TransportFailure | None = None
+        self.expect()
+
+    def expect(self) -> None:
+        """Be ready for the next answer."""
+        self.reply: HttpResponse | None = None
+        self.reusable = self._done = self._chunked = False
+        self._head = self._raw = b""
+        self._bodies: list[bytes] = []
+        self._read = self._size = self._heads = self._interim = self._passed = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read; afterwards look at ``fault`` and ``reply``."""
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            # Not kept: its text and its context may hold what came.
+            if not self._is_switch():
+                self._refuse("the reply is not HTTP")
+        self._read += len(data)
+        if not self._head:
+            self._look_at_head(data)
+        if self.fault is None:
+            if self._is_switch():
+                self.reusable = False  # what may follow is another protocol's
+                self.reply = self._made()
+            elif self._done:
+                self._finish(data)
+            elif self._read > MAX_WIRE:
+                self._refuse_length()
+
+    def end(self) -> None:
+        """The connection was closed in order: the end of an answer that has no other end."""
+        bounded = self._chunked or "content-length" in ReplyHeaders(self._head)
+        if self.fault is None and self._head and not bounded:
+            self.reply = self._made()
+
+    # What follows is called by the parser, in this order, and again after an interim answer.
+
+    def on_headers_complete(self) -> None:
+        """The last byte of a head."""
+        self._heads += 1
+        if self._done:
+            self._refuse("more was sent than one reply")
+
+    def on_body(self, chunk: bytes) -> None:
+        """A part of the body."""
+        self._size += len(chunk)
+        if self._size > MAX_BODY_BYTES:
+            self._refuse_length()
+        elif self.fault is None:
+            self._bodies.append(chunk)
+
+    def on_message_complete(self) -> None:
+        """The last byte of an answer."""
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            self._interim += 1
+        else:
+            self._done = True
+            self.reusable = self._parser.should_keep_alive()
+
+    def _is_switch(self) -> bool:
+        """True for an answer after which the parser reads no more: 101, which nobody asked for."""
+        return self._done and self._parser.get_status_code() == 101
+
+    def _look_at_head(self, data: bytes) -> None:
+        """Find the head of the real answer, and decide whether the body may be read."""
+        raw = self._raw = self._raw + data if self._raw else data
+        if not any(version.startswith(raw[:9]) for version in _VERSIONS):
+            self._refuse("the reply is not HTTP/1")
+        for _ in range(self._interim - self._passed):  # of an interim answer nothing is kept
+            raw = self._raw = raw[raw.index(_END) + 4 :]
+        self._passed = self._interim
+        if self._heads == self._interim:
+            if len(raw) > MAX_HEAD or self._read > MAX_INTERIM:
+                self._refuse("the reply's headers are too long")
+        else:
+            self._head = raw[: raw.index(_END) + 4]
+            # From here on it counts from the beginning of this head.
+            self._read, self._raw = len(raw), b""
+            self._check_head()
+
+    def _check_head(self) -> None:
+        head = self._head
+        if len(head) > MAX_LINE and max(map(len, head.split(b"\r\n"))) > MAX_LINE:
+            self._refuse("the reply's headers are too long")
+        elif head.count(b"\r\n") > MAX_HEADERS + 2:
+            self._refuse("the reply has too many headers")
+        elif not head.startswith(_VERSIONS):
+            self._refuse("the reply is not HTTP/1")
+        elif b"-encoding" in (lower := head.lower()):
+            self._check_encodings(lower)
+        if not self._done and self.fault is None:
+            length = ReplyHeaders(head).get("content-length", "0")
+            if int(length) > MAX_BODY_BYTES:
+                self._refuse_length()
+
+    def _check_encodings(self, lower: bytes) -> None:
+        headers = ReplyHeaders(lower)
+        self._chunked = "transfer-encoding" in headers
+        if headers.get("content-encoding", "identity") != "identity":
+            self._refuse("the reply has a content encoding")
+        elif headers.get("transfer-encoding", "chunked") != "chunked":
+            self._refuse("the reply has a transfer coding")
+
+    def _finish(self, data: bytes) -> None:
+        if not self._chunked:
+            whole = self._read == len(self._head) + self._size
+        elif whole := len(data) <= len(_END):
+            self.reusable = False  # too little to tell
+        else:
+            # Where chunks end is known to the parser only, which forgives line breaks behind them.
+            whole = data.endswith(_END) and not data.endswith(b"\n" + _END)
+        if whole:
+            self.reply = self._made()
+        else:
+            self._refuse("more was sent than one reply")
+
+    def _made(self) -> HttpResponse:
+        bodies = self._bodies
+        return HttpResponse(
+            self._parser.get_status_code(),
+            ReplyHeaders(self._head),
+            bodies[0] if len(bodies) == 1 else b"".join(bodies),
+        )
+
+    def _refuse_length(self) -> None:
+        self._refuse(f"the reply is longer than {MAX_BODY_BYTES} bytes", "too-large")
+
+    def _refuse(self, detail: str, reason: Reason = "malformed") -> None:
+        if self.fault is None:
+            self.fault = TransportFailure(reason, sent=True, detail=detail)

@@ -1,0 +1,228 @@
+"""Rows to journal entries, one batch after the other, so that a million rows need little memory.
+
+The order number and the request of a row are fixed here, once (correctness 3.2). All rows are read
+and checked before the first is sent; what is wrong is collected, up to a bound, into one error.
+
+Only secrets stay in memory, such as the printed numbers of physical cards: they are in no journal,
+and every run gets them from the rows again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager
+from typing import Final, TypeAlias, cast
+
+import anyio.lowlevel
+
+from fincard_async._generated.models.cards import CardType
+from fincard_async._sansio import order_no
+from fincard_async._sansio.model import Model
+from fincard_async._sansio.rules import check
+from fincard_async._sansio.secret import Secret
+from fincard_async.errors import ValidationError
+
+from .checks import CardOrder, order_faults
+from .entry import Entry
+from .faults import InputError, InputFault
+from .guards import Guards, Sum
+from .kinds import BulkOperationType
+from .ports import Plan
+from .records import BulkRow, payload_of, replace, to_request
+from .rows import LONGEST_ROW_ID, RowFile
+
+BATCH: Final = 1000
+MOST_FAULTS: Final = 100
+"""So many faults are collected; then nothing more is read."""
+
+Rows: TypeAlias = Iterable[BulkRow] | AsyncIterable[BulkRow]
+Secrets: TypeAlias = Mapping[int, Mapping[str, Secret]]
+"""By seq: the secret fields of a row, by Python name."""
+CardTypes: TypeAlias = Mapping[int, CardType]
+
+
+class RowPlan:
+    """The plan of a job; see ``ports.Plan``.
+
+    Args:
+        rows: Read once, in order.
+        operation: What is done with each.
+        job: Name of the job: with the row's id, it decides the order number.
+        source: Named in faults.
+        card_types: Where given, orders of cards are checked against them.
+        guards: What the rows may ask for in all.
+
+    Raises:
+        ValidationError: The name of the job cannot be used.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        operation: BulkOperationType,
+        job: str,
+        source: str = "rows",
+        card_types: CardTypes | None = None,
+        guards: Guards | None = None,
+    ) -> None:
+        if not job or not job.isprintable():
+            raise ValidationError("job must be a name in printable characters")
+        self.secrets: dict[int, Mapping[str, Secret]] = {}
+        self.sum = Sum(guards or Guards())
+        self._rows = rows
+        self._operation = operation
+        self._job = job
+        self._source = source
+        self._card_types = card_types
+        self._digest = hashlib.sha256()
+        self._faults: list[InputFault] = []
+        self._repeats = self._uncounted = 0
+        self._lines: dict[int, int | None] = {}
+        """Lines of the batch that was given out last."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the rows so far, without secrets: a hash of one could be reversed."""
+        return self._digest.hexdigest()
+
+    async def __aiter__(self) -> AsyncGenerator[Sequence[Entry]]:
+        batch: list[Entry] = []
+        seq = -1
+        try:
+            async with aclosing(_each(self._rows)) as rows:
+                async for row in rows:
+                    seq += 1
+                    if (entry := self._entry(seq, row)) is not None:
+                        batch.append(entry)
+                    if seq % BATCH == BATCH - 1:
+                        if batch:
+                            yield batch
+                        batch, self._lines = [], {}
+                        await anyio.lowlevel.checkpoint()
+                    if len(self._faults) >= MOST_FAULTS:
+                        return
+        except InputError as error:
+            self._faults += error.faults
+            self._uncounted += error.count - len(error.faults)
+        if batch:
+            yield batch
+
+    def repeated(self, entry: Entry, first: int) -> None:
+        """Note that a row of the last batch has the id of an earlier one."""
+        self._repeats += 1
+        if isinstance(self._rows, RowFile):
+            return  # it tells at its end, with both lines
+        line = self._lines.get(entry.seq)
+        message = f"a row_id stands twice: in row {first + 1} and in row {entry.seq + 1}"
+        self._faults.append(InputFault(self._source, line, message))
+
+    def finish(self) -> str:
+        """The digest of all rows.
+
+        Raises:
+            InputError: Rows are faulty.
+            ValidationError: There are none.
+        """
+        if self._faults:
+            count = len(self._faults) + self._uncounted
+            raise InputError(tuple(self._faults[:MOST_FAULTS]), count)
+        if self._repeats:
+            raise InputError((InputFault(self._source, None, "a row_id stands twice"),))
+        if not self.sum.rows:
+            raise ValidationError("there are no rows")
+        return self.digest
+
+    def _entry(self, seq: int, row: BulkRow) -> Entry | None:
+        """The entry of a row, or None if a fault was noted."""
+        self._lines[seq] = row.line
+        try:
+            return self._planned(seq, row)
+        except ValidationError as error:
+            message = error.message if row.line is not None else f"row {seq + 1}: {error.message}"
+        self._faults.append(InputFault(self._source, row.line, message))
+        return None
+
+    def _planned(self, seq: int, row: BulkRow) -> Entry:
+        _check_row_id(row.row_id)
+        operation = self._operation
+        assert operation.order_number is not None
+        number = order_no.derive(
+            namespace=self._job,
+            operation=operation.name,
+            row_key=row.row_id,
+            generation=row.generation,
+        )
+        request = to_request(operation, row)
+        check(operation.rules, replace(request, **{operation.order_number.name: number}))
+        payload, secrets = payload_of(operation, request)
+        entry = Entry(
+            seq=seq,
+            row_id=row.row_id,
+            order_no=number,
+            payload=payload,
+            amount=getattr(request, "amount", None),
+            target=getattr(request, "card_no", None),
+            generation=row.generation,
+            withheld=" ".join(secrets),
+        )
+        self.sum.add(entry, request, self._card_type(request))
+        self._digest.update(_line(entry))
+        if secrets:
+            self.secrets[seq] = secrets
+        return entry
+
+    def _card_type(self, request: Model) -> CardType | None:
+        """The card type of an order, checked; None where there is none or none is known."""
+        if self._card_types is None or not hasattr(request, "card_type_id"):
+            return None
+        order = cast(CardOrder, request)
+        card_type = self._card_types.get(order.card_type_id)
+        if faults := tuple(order_faults(order, card_type)):
+            raise ValidationError("; ".join(faults))
+        return card_type
+
+
+@asynccontextmanager
+async def batches_of(plan: Plan) -> AsyncGenerator[AsyncIterator[Sequence[Entry]]]:
+    """The batches of a plan; whatever reads rows is closed at the end, also of half of them."""
+    batches = aiter(plan)
+    try:
+        yield batches
+    finally:
+        if isinstance(batches, AsyncGenerator):
+            await batches.aclose()
+
+
+async def _each(rows: Rows) -> AsyncGenerator[BulkRow]:
+    if isinstance(rows, AsyncGenerator):
+        async with aclosing(rows):
+            async for row in rows:
+                yield row
+    elif isinstance(rows, AsyncIterable):
+        async for row in rows:
+            yield row
+    else:
+        for row in rows:
+            yield row
+
+
+def _check_row_id(row_id: str) -> None:
+    if not isinstance(row_id, str) or not row_id.strip():
+        raise ValidationError("row_id is empty")
+    if not row_id.isprintable() or len(row_id) > LONGEST_ROW_ID:
+        raise ValidationError(f"row_id must be up to {LONGEST_ROW_ID} printable characters")
+
+
+def _line(entry: Entry) -> bytes:
+    """What decides what is done for a row, unambiguously, for the digest."""
+    parts = (entry.row_id, entry.payload, str(entry.generation), entry.withheld)
+    return b"".join(b"%d:%s," % (len(data), data) for data in map(str.encode, parts))

@@ -1,0 +1,1 @@
+"""The lean transport: its reader, its connections, its clock, and when it is taken."""
