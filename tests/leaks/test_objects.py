@@ -161,7 +161,7 @@ def test_every_error_may_be_pickled_and_shows_facts_only(
     assert str(error).startswith("what happened")
     assert set(vars(error)) <= {
         *("operation", "order_no", "maybe_applied", "retry_after", "code", "status", "attempts"),
-        *("final", "seen", "total"),
+        *("final", "seen", "total", "first", "then"),
     }
 
 
