@@ -44,6 +44,7 @@ fails, and what happens afterwards."""
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(RUNS, max_size=4), st.sampled_from([0, 5_000]))
+@pytest.mark.slow
 def test_every_history(
     runs: list[tuple[list[Fate], int, int | None, str]], latency_ms: int
 ) -> None:
