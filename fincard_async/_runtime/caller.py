@@ -15,9 +15,7 @@ from fincard_async._sansio.paging import Paginator
 from fincard_async.errors import DuplicateOrder, OutcomeUnknown
 
 from .deadline import seconds_for
-from .paginator import PageReader
 from .pipeline import Pipeline, merge
-from .query import Query
 from .settlement import Settler
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
@@ -65,4 +63,7 @@ class PipelineCaller:
         self, operation: Operation[I, O], request: I, options: CallOptions | None, prefetch: int
     ) -> Paginator[O]:
         """The rows of a paged query; nothing is sent yet."""
+        from .paginator import PageReader  # most programs page through nothing
+        from .query import Query
+
         return PageReader(Query(self._pipeline, operation, request, options), prefetch=prefetch)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._generated.operations import load
 from fincard_async._generated.wire import PAGE_SIZE_MAX
 from fincard_async._sansio.model import Model, PageData
@@ -22,6 +21,9 @@ from fincard_async._sansio.settlement import Sought, adopt, differences, find
 from fincard_async.errors import FincardError, ResponseMismatch, UsageError
 
 from .pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from fincard_async._generated.models.transactions import OperationRecord
 
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between look-ups of an order that is not there yet; the last one repeats."""
@@ -98,7 +100,7 @@ class Settler:
         self, operation: Operation[Model, object], sought: Sought, deadline: float
     ) -> LookUp:
         """Ask once for an order, page by page where the server ignores the filter."""
-        seen, before = 0, list[OperationRecord]()
+        seen, before = 0, cast("list[OperationRecord]", [])
         for number in range(1, MOST_PAGES + 1):
             page = await self._page(operation, sought.order_no, number, deadline)
             if (record := find(sought, page.records)) is not None:
@@ -154,4 +156,4 @@ class Settler:
         )
         timeout = max(0.001, deadline - self._pipeline.clock.monotonic())
         options = CallOptions(timeout=timeout, lane=Lane.MONEY)
-        return cast(PageData[OperationRecord], await self._pipeline.run(query, request, options))
+        return cast("PageData[OperationRecord]", await self._pipeline.run(query, request, options))
