@@ -209,7 +209,10 @@ class Pipeline:
             try:
                 response = await self.transport.send(
                     HttpRequest(
-                        prepared.path, self.headers.of(settings.headers, header), prepared.body
+                        prepared.path,
+                        self.headers.of(settings.headers, header),
+                        prepared.body,
+                        prepared.operation.most_bytes,
                     ),
                     min(remaining, settings.retry.attempt_timeout),
                 )

@@ -17,7 +17,6 @@ from fincard_async.errors import NotAnEnvelope
 
 from .codec import encode
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
 TOO_DEEP = "the reply is nested too deeply"
 T = TypeVar("T")

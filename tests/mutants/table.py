@@ -706,7 +706,7 @@ MUTANTS: Final = (
     Mutant(
         "a body has no bound",
         _SESSION,
-        "        if chunks.size > MAX_BODY_BYTES:\n",
+        "        if chunks.size > most:\n",
         "        if False:\n",
         (wire("HTTP"),),
     ),
@@ -855,7 +855,7 @@ MUTANTS: Final = (
     Mutant(
         "lean: a body without end has no bound",
         _REPLY,
-        "        if self._size > MAX_BODY_BYTES:\n",
+        "        if self._size > self._most:\n",
         "        if False:\n",
         (READER,),
     ),

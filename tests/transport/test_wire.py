@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fincard_async._sansio.envelope import MAX_BODY_BYTES
 from fincard_async._sansio.messages import HttpResponse, Reason, TransportFailure
+from fincard_async._sansio.sizes import MAX_BODY_BYTES
 
 from .wire import (
     BODY,
