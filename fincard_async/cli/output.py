@@ -30,7 +30,7 @@ Row: TypeAlias = Mapping[str, object]
 FORMATS: Final = ("table", "json", "ndjson", "csv")
 _UNLIMITED: Final = 10_000
 _GAP: Final = 2
-_MONEY: Final = re.compile(r"amount|fee|price|quota")
+_MONEY: Final = re.compile(r"amount|balance|fee|price|quota")
 
 
 def printable(text: str) -> str:
