@@ -32,7 +32,7 @@ from .model import Model, PageData
 from .operation import Operation
 from .refusals import RefusalRow, find_refusal
 from .secret import Secret
-from .sizes import SMALL_BODY, oversize
+from .sizes import MAX_VALUES, SMALL_BODY, oversize
 
 _LONG_DIGITS = re.compile(r"[0-9][0-9 -]{10,}[0-9]")
 _SAFE_FAULT = re.compile(r"(Object missing required field|Expected) [^'\"]*\Z")
@@ -70,7 +70,7 @@ def interpret(
     result = _plain_result(operation, response.body)
     envelope = open_envelope(response.body) if result is None else None
     if operation.mutates and repeats_a_key(response.body):
-        raise DecodeError("the reply names a key twice")
+        raise DecodeError("the reply names a key twice, or has too many to tell")
     if envelope is not None:
         if not envelope.succeeded:
             raise _refusal_of(envelope, status, refusals, _sent_secrets(request, header))
@@ -161,6 +161,8 @@ def _good(found: object) -> object:
 def _decoded(operation: Operation[Model, object], data: bytes) -> object:
     try:
         if operation.aliases:
+            if len(data) > SMALL_BODY and data.count(b",") > MAX_VALUES:
+                return _Fault("it has too many values")
             data = _rename(operation.aliases, data)
         return operation.decoder.decode(_fit(operation, data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:

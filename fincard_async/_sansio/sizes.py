@@ -18,6 +18,12 @@ MAX_SECRET_PAGE_BYTES = 1024 * 1024
 """For a page of such records; a hundred rows of four blocks each are a fifth of it."""
 MAX_TEXT = 64 * 1024
 MAX_ROWS = 10_000
+MAX_PARTS = 10 * MAX_ROWS
+"""Objects and lists of one answer."""
+MAX_QUOTES = 50_000
+"""Of an answer in which no key may stand twice: one record has a hundred."""
+MAX_VALUES = 10 * MAX_ROWS
+"""Values of an answer in the other vocabulary, which is rewritten."""
 SMALL_BODY = 3 * MAX_ROWS
 """Bytes; no shorter body holds so many rows or so long a text."""
 

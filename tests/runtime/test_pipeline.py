@@ -479,6 +479,15 @@ async def test_a_number_that_is_in_doubt_makes_no_refusal_final() -> None:
     assert rig.doubts.all() == ()
 
 
+async def test_the_transport_is_told_how_much_to_read() -> None:
+    """Of card data less than of anything else."""
+    sealed = replace(READ, sealed=("sealed",))
+    rig = Rig([DONE, DONE])
+    for operation in (READ, sealed):
+        await rig.pipeline.run(operation, ASK, None)
+    assert [request.most_bytes for request in rig.wire.requests] == [8 << 20, 64 << 10]
+
+
 async def test_retries_are_paid_for() -> None:
     """In an outage the first calls retry, and from then on each call is sent once."""
     rig = Rig([LOST] * 1000)
