@@ -104,7 +104,7 @@ def test_a_long_secret(result: object) -> None:
 @pytest.mark.parametrize("operation", [PAGE, LIST])
 def test_many_rows(operation: Any, count: int) -> None:
     """Ten thousand are read, and not one more."""
-    rows = [{}] * count
+    rows: list[object] = [{}] * count
     whole = body(success({"total": 1, "records": rows} if operation is PAGE else rows))
     if count == MAX_ROWS:
         assert len(getattr(found := answer(operation, whole), "records", found)) == count
