@@ -19,8 +19,8 @@ from fincard_async.errors import (
     ConnectionLost,
     DuplicateOrder,
     IdempotencyConflict,
-    InvalidRequest,
     InsufficientFunds,
+    InvalidRequest,
     OutcomeUnknown,
     ResponseMismatch,
 )
