@@ -30,7 +30,10 @@ CANCEL: Final = (
     "wirefaults/test_cancel.py::"
     "test_every_step_of_every_mutation[session-hangs after it carried it out]"
 )
-PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
+PIPELINE, AUTH, LIMITER, DOUBTS = (
+    f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter", "doubts")
+)
+SIZES: Final = "sansio/test_sizes.py"
 
 ISSUE, ENDINGS, LOOK_UPS, WINDOWS, LOCK, JOURNAL, PLAN, OPERATIONS = (
     f"top/bulk/test_{name}.py"
@@ -55,7 +58,7 @@ WATCH: Final = "top/watch/test_watch.py"
 
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
 LINES, READER = "lean/test_lean.py", "lean/test_reply.py"
-_REPLY = "_transports/reply.py"
+_REPLY, _DOUBTS = "_transports/reply.py", "_runtime/doubts.py"
 _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
 _SORTED = "                failure = failure_of(error, sent=sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
@@ -935,5 +938,61 @@ MUTANTS: Final = (
         '    "SET synchronous_commit = on",\n',
         "",
         ("top/postgres/test_failures.py::test_commits_are_durable_whatever_the_role_says",),
+    ),
+    Mutant(
+        "a number in doubt is anybody's",
+        _RUN,
+        "in_doubt=operation.mutates and self.doubts.check(prepared),",
+        "in_doubt=prepared.order_no in self.doubts._open,",
+        (DOUBTS,),
+    ),
+    Mutant(
+        "a number in doubt is looked at once only",
+        _DOUBTS,
+        "call.order_no is None or self.check(call)",
+        "call.order_no is None or call.order_no in self._open",
+        (DOUBTS,),
+    ),
+    Mutant(
+        "who is refused a number ends its doubt",
+        _RUN,
+        "not isinstance(final, OutcomeUnknown | IdempotencyConflict)",
+        "not isinstance(final, OutcomeUnknown)",
+        (DOUBTS,),
+    ),
+    Mutant(
+        "the last final status counts",
+        "waiters.py",
+        "        wait.contradiction = error\n",
+        "        wait.record = record\n",
+        ("top/webhooks/test_waiting.py",),
+    ),
+    Mutant(
+        "card data may be long",
+        "_sansio/operation.py",
+        "        if not self.sealed:\n            return MAX_BODY_BYTES\n",
+        "        if True:\n            return MAX_BODY_BYTES\n",
+        (SIZES,),
+    ),
+    Mutant(
+        "a quote in the block is the end of a text",
+        "_sansio/sizes.py",
+        "        if quote < 0 or ",
+        "        if quote < 0 or False and ",
+        (SIZES,),
+    ),
+    Mutant(
+        "lean: the bound of a request is not heard of",
+        "_transports/line.py",
+        "self._reader.expect(most)",
+        "self._reader.expect()",
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "the bound of a request is not heard of",
+        _SESSION,
+        "_read(response, request.most_bytes)",
+        "_read(response, 1 << 23)",
+        ("transport/test_wire.py",),
     ),
 )
