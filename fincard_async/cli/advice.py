@@ -22,13 +22,13 @@ PARKED: Final = 6
 DIFFERENT: Final = 7
 
 _LOOK_UP = "look it up before anything is sent again: fincard transactions operations{order}"
-_CREDENTIALS = "check the credentials and the tenant; `fincard doctor` shows which are in use"
-_AGAIN = "nothing was changed; try again, or see what `fincard doctor` says"
+_CREDENTIALS = "check the credentials and the tenant{doctor}"
+_AGAIN = "nothing was changed; try again{doctor}"
 
 _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (
         errors.ConfigError,
-        "set it in the environment or in a profile; `fincard doctor` checks all settings",
+        "set it right in the environment or in a profile{doctor}",
     ),
     (
         GuardTripped,
@@ -57,21 +57,24 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     ),
     (errors.WebhookUnreadable, "the platform signed it; tell its support, with the category"),
     (errors.JournalLocked, "wait until the other process ends; a job runs once at a time"),
-    (errors.JournalError, "no row was sent after this; then run the same command again"),
+    (errors.JournalError, "no row was sent after this; put it right, then run the command again"),
 )
-_OTHERWISE: Final = "`fincard doctor` checks settings and connection"
+_OTHERWISE: Final = "see that settings and connection are right{doctor}"
+_DOCTOR: Final = "; `fincard doctor` checks settings, connection and login"
 
 
-def advice(error: errors.FincardError) -> str:
-    """One line that says what to do."""
+def advice(error: errors.FincardError, *, in_doctor: bool = False) -> str:
+    """One line that says what to do; `fincard doctor` is not told to run itself."""
+    order = f" --merchant-order-no {error.order_no}" if error.order_no else ""
+    return _text(error).format(order=order, doctor="" if in_doctor else _DOCTOR)
+
+
+def _text(error: errors.FincardError) -> str:
     if login_refused(error):
         return _CREDENTIALS
     if _proves_nothing(error):
-        return _filled(f"it may have happened all the same; {_LOOK_UP}", error)
-    for kind, text in _ADVICE:
-        if isinstance(error, kind):
-            return _filled(text, error)
-    return _OTHERWISE
+        return f"it may have happened all the same; {_LOOK_UP}"
+    return next((text for kind, text in _ADVICE if isinstance(error, kind)), _OTHERWISE)
 
 
 def login_refused(error: errors.FincardError) -> bool:
@@ -100,8 +103,3 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield from leaves(error)
         else:
             yield error
-
-
-def _filled(text: str, error: errors.FincardError) -> str:
-    order = f" --merchant-order-no {error.order_no}" if error.order_no else ""
-    return text.format(order=order)

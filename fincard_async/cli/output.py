@@ -69,6 +69,11 @@ def json_line(row: object) -> str:
     return text if text.isprintable() else printable(text)
 
 
+def number_of(noun: str, count: int) -> str:
+    """A number with its noun: ``1 card``, ``1,200 cards``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def default_format() -> str:
     """A table on a terminal, one JSON object to a line elsewhere."""
     return "table" if sys.stdout.isatty() else "ndjson"
@@ -127,7 +132,9 @@ def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
         table.add_row(*(Text(text) for text in cells))
     out.print(table)
     if hidden := len(filled) - len(shown):
-        say(f"{hidden} columns are not shown; --format json, csv or ndjson has all", err=True)
+        verb = "is" if hidden == 1 else "are"
+        columns_left = number_of("column", hidden)
+        say(f"{columns_left} {verb} not shown; --format json, csv or ndjson has all", err=True)
 
 
 def cell(name: str, value: object) -> str:

@@ -101,7 +101,7 @@ def test_a_table_leaves_nested_columns_to_json(capsys: pytest.CaptureFixture[str
     """A table says how many columns it does not show, and where they are."""
     out, err = table(capsys, [{"id": "a", "nested": {"x": 1}}])
     assert "nested" not in out
-    assert "1 columns are not shown" in err
+    assert "1 column is not shown" in err
 
 
 @pytest.mark.parametrize("width", [20, 60, 120])
