@@ -30,6 +30,7 @@ Row: TypeAlias = Mapping[str, object]
 FORMATS: Final = ("table", "json", "ndjson", "csv")
 _UNLIMITED: Final = 10_000
 _GAP: Final = 2
+_AMOUNT: Final = re.compile(r"(^|_)amount$")
 _MONEY: Final = re.compile(r"amount|fee|price|quota")
 
 
@@ -169,15 +170,19 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def _fitting(texts: Mapping[str, Sequence[str]], width: int) -> list[str]:
-    """The first columns that fit, in their order; one that is too wide is passed over."""
-    shown: list[str] = []
+    """The first columns that fit, in their order; amounts are sure of a place.
+
+    A column that is too wide is passed over.
+    """
+    first = next(iter(texts))
+    shown: set[str] = set()
     left = width
-    for name, cells in texts.items():
-        needed = max(len(name), *(Text(text).cell_len for text in cells)) + _GAP
+    for name in sorted(texts, key=lambda name: (name != first, not _AMOUNT.search(name))):
+        needed = max(len(name), *(Text(text).cell_len for text in texts[name])) + _GAP
         if needed <= left + _GAP or not shown:
-            shown.append(name)
+            shown.add(name)
             left -= needed
-    return shown
+    return [name for name in texts if name in shown]
 
 
 def _is_amount(name: str, text: str) -> bool:

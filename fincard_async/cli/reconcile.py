@@ -107,7 +107,7 @@ def kind_of(path: Path) -> str:
     """
     for (name,) in _read(path, "SELECT value FROM header WHERE name = 'kind'"):
         return operation_of(name).kind or name
-    raise JournalError(f"{path} is not a journal")
+    return OperationType.CREATE.value  # a journal of format 1 does not say it: it makes cards
 
 
 def _read(path: Path, query: str) -> Iterator[tuple[Any, ...]]:
