@@ -129,6 +129,6 @@ def test_a_narrow_table_keeps_the_amount(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setenv("TERM", "xterm")
-    row: output.Row = {"id": "a", "merchant": "b" * 18, "amount": "12.50", "fee": "0.10"}
+    row: output.Row = {"id": "a", "merchant": "b" * 24, "amount": "12.50", "fee": "0.10"}
     out, _ = table(capsys, [row])
     assert click.unstyle(out).split() == ["id", "amount", "fee", "a", "12.50", "0.10"]
