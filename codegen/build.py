@@ -71,6 +71,7 @@ class _Builder:
             input=request,
             output=answer,
             shape=shape,
+            or_true=bool(word.get("or-true")),
             order_number=request.field(number) if number else None,
             kind=word.get("kind"),
             settled_by=word.get("settled-by"),

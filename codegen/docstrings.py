@@ -46,12 +46,20 @@ def _raises(operation: Operation) -> list[tuple[str, str]]:
             ("TransportError", "No reply arrived."),
             ("ReplyError", "A reply arrived that cannot be trusted."),
         ]
+    duplicate = " DuplicateOrder: the order number was used before."
     return [
         *rows,
         ("ConnectFailed", "Proven: nothing was sent."),
-        ("ApiError", "The server refused. DuplicateOrder: the order number was used before."),
-        ("OutcomeUnknown", "It may have happened: look it up by its order number first."),
+        ("ApiError", "The server refused." + (duplicate if operation.order_number else "")),
+        ("OutcomeUnknown", f"It may have happened: {_first(operation)} first."),
     ]
+
+
+def _first(operation: Operation) -> str:
+    """What to do after an unknown outcome, before anything is sent again."""
+    if operation.settled_by:
+        return "look it up by its order number"
+    return "no query knows it by an order number, so look what has changed"
 
 
 def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:

@@ -125,6 +125,7 @@ class Operation:
     input: Struct
     output: Struct
     shape: str
+    or_true: bool = False
     order_number: Field | None = None
     kind: str | None = None
     settled_by: str | None = None

@@ -94,6 +94,7 @@ def operation(found: Operation, structs: Mapping[str, Struct]) -> Code:
         input=Code(found.input.name),
         output=Code(found.output.name),
         shape=found.shape,
+        or_true=found.or_true,
         safety=Code(f"Safety.{found.safety.replace('-', '_').upper()}"),
         rules=Code(literal(rules(found.input, structs))),
         order_number=number and call("OrderNumber", name=number.name, wire=number.wire),

@@ -108,3 +108,9 @@ def result(operation: Operation) -> str:
     """The annotation of what a stub returns."""
     frames = {"list": "list[{}]", "page": "Paginator[{}]"}
     return frames.get(operation.shape, "{}").format(operation.output.name)
+
+
+def answer(operation: Operation) -> str:
+    """The annotation of what a handler of a server returns."""
+    text = result(operation).replace("Paginator[", "PageData[")
+    return f"{text} | Literal[True]" if operation.or_true else text

@@ -123,6 +123,18 @@ def _answer(parts: Parts) -> Iterator[Mistake]:
         if named is not None and named.value != fixed:
             yield named.mistake(f"{key} is always {fixed}: the runtime holds the page by hand")
     yield from _kind(parts, word, result)
+    yield from _or_true(word, result)
+
+
+def _or_true(word: Node, result: Node) -> Iterator[Mistake]:
+    """Where the answer may be no more than true, nothing can be required but the order number."""
+    mark, number = word.at("or-true"), word.at("order-number")
+    if mark is None:
+        return
+    if word.get("shape") != "object" or result.get("required", default=[]):
+        yield mark.mistake(f"or-true is for an object without required fields, not {result.key}")
+    if number is not None and result.at("properties", str(number.value)) is None:
+        yield mark.mistake(f"{result.key} needs {number.value}, which true does not tell")
 
 
 def _kind(parts: Parts, word: Node, result: Node) -> Iterator[Mistake]:

@@ -8,6 +8,206 @@ from fincard_async._sansio.commands import Command, Option
 
 COMMANDS: Final[tuple[Command, ...]] = (
     Command(
+        resource="accounts",
+        name="info",
+        operation_name="accounts.info",
+        summary="Read all accounts with their balances.",
+        shape="list",
+    ),
+    Command(
+        resource="accounts",
+        name="list-all",
+        operation_name="accounts.list_all",
+        summary="List accounts page by page.",
+        shape="page",
+        options=(
+            Option(
+                flag="--account-id", name="account_id", kind="integer", help="Only this account."
+            ),
+            Option(
+                flag="--type",
+                name="type",
+                kind="enum",
+                choices=("WALLET", "MARGIN"),
+                help="Only accounts of this type; one source calls the field accountType.",
+            ),
+            Option(
+                flag="--page-size",
+                name="page_size",
+                kind="integer",
+                help="Rows to a page, up to 10. The server takes 10 if this is left out.",
+            ),
+        ),
+    ),
+    Command(
+        resource="accounts",
+        name="get",
+        operation_name="accounts.get",
+        summary="Read one account with its balances.",
+        shape="object",
+        leading="account_id",
+        options=(
+            Option(
+                flag="--account-id",
+                name="account_id",
+                kind="integer",
+                required=True,
+                help="The account.",
+            ),
+        ),
+    ),
+    Command(
+        resource="accounts",
+        name="transactions",
+        operation_name="accounts.transactions",
+        summary="List what moved the balance of accounts.",
+        shape="page",
+        options=(
+            Option(
+                flag="--account-id",
+                name="account_id",
+                kind="integer",
+                help="Only movements of this account.",
+            ),
+            Option(
+                flag="--order-no",
+                name="order_no",
+                kind="text",
+                help="Only movements of the operation with this platform number.",
+            ),
+            Option(
+                flag="--biz-type",
+                name="biz_type",
+                kind="enum",
+                choices=(
+                    "chain_deposit",
+                    "chain_withdraw",
+                    "card_purchase",
+                    "card_deposit",
+                    "card_withdraw",
+                    "card_cancel",
+                    "card_auth_fee_patch",
+                    "card_cross_board_patch",
+                    "gt_transfer",
+                    "gt_transfer_refund",
+                    "fixed",
+                    "card_overdraft_statement",
+                    "card_settlement",
+                    "card_refund",
+                    "fund_transfer",
+                    "fund_collection",
+                    "card_decline_fee",
+                ),
+                help="Only movements for this reason.",
+            ),
+            Option(
+                flag="--start-time",
+                name="start_time",
+                kind="timestamp",
+                help=(
+                    "Only rows from this moment on, in milliseconds; 30 days before endTime"
+                    " at the earliest, which is also the default."
+                ),
+            ),
+            Option(
+                flag="--end-time",
+                name="end_time",
+                kind="timestamp",
+                help=(
+                    "Only rows up to this moment, in milliseconds; the server takes now if "
+                    "it is left out."
+                ),
+            ),
+            Option(
+                flag="--page-size",
+                name="page_size",
+                kind="integer",
+                help="Rows to a page, up to 100. The server takes 10 if this is left out.",
+            ),
+        ),
+    ),
+    Command(
+        resource="accounts",
+        name="create",
+        operation_name="accounts.create",
+        summary="Create an account for shared cards.",
+        shape="object",
+        mutates=True,
+        leading="account_name",
+        options=(
+            Option(
+                flag="--account-name",
+                name="account_name",
+                kind="text",
+                required=True,
+                help="Name of the account, for people.",
+            ),
+            Option(
+                flag="--currency",
+                name="currency",
+                kind="text",
+                help=(
+                    "Currency, such as USD; less certain, known from one source only "
+                    "(contract appendix A)."
+                ),
+            ),
+        ),
+    ),
+    Command(
+        resource="accounts",
+        name="transfer",
+        operation_name="accounts.transfer",
+        summary="Move money between two own accounts.",
+        shape="object",
+        mutates=True,
+        options=(
+            Option(
+                flag="--type",
+                name="type",
+                kind="enum",
+                required=True,
+                choices=("TRANSFER", "COLLECTION"),
+                help="Which way it goes.",
+            ),
+            Option(
+                flag="--amount",
+                name="amount",
+                kind="money",
+                required=True,
+                help="Amount in the currency of the accounts. More than 0.",
+            ),
+            Option(
+                flag="--payer-account-id",
+                name="payer_account_id",
+                kind="integer",
+                required=True,
+                help="Account that pays; usually the WALLET.",
+            ),
+            Option(
+                flag="--payee-account-id",
+                name="payee_account_id",
+                kind="integer",
+                required=True,
+                help="Account that receives; usually of type MARGIN.",
+            ),
+            Option(
+                flag="--remark",
+                name="remark",
+                kind="text",
+                help="Remark for people, shown in the ledger.",
+            ),
+            Option(
+                flag="--merchant-order-no",
+                name="merchant_order_no",
+                kind="text",
+                help=(
+                    "The client's own number of an operation, 20 to 40 characters. A number"
+                    " is used once, over all kinds of operations."
+                ),
+            ),
+        ),
+    ),
+    Command(
         resource="cards",
         name="list-types",
         operation_name="cards.list_types",

@@ -4,8 +4,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
+from fincard_async._generated.models.accounts import (
+    Account,
+    AccountTransaction,
+    AccountTransfer,
+    CreateAccountRequest,
+    GetAccountRequest,
+    GetAccountsRequest,
+    ListAccountsRequest,
+    ListAccountTransactionsRequest,
+    TransferRequest,
+)
 from fincard_async._generated.models.cards import (
     ActivateCardRequest,
     Activation,
@@ -40,6 +51,34 @@ from fincard_async._generated.models.transactions import (
     ThreeDsRecord,
 )
 from fincard_async._sansio.model import PageData
+
+
+class AccountsHandlers(Protocol):
+    """The merchant's accounts and what moves between them."""
+
+    def info(self, request: GetAccountsRequest) -> list[Account]:
+        """Read all accounts with their balances."""
+        ...
+
+    def list_all(self, request: ListAccountsRequest) -> PageData[Account]:
+        """List accounts page by page."""
+        ...
+
+    def get(self, request: GetAccountRequest) -> Account:
+        """Read one account with its balances."""
+        ...
+
+    def transactions(self, request: ListAccountTransactionsRequest) -> PageData[AccountTransaction]:
+        """List what moved the balance of accounts."""
+        ...
+
+    def create(self, request: CreateAccountRequest) -> Account:
+        """Create an account for shared cards."""
+        ...
+
+    def transfer(self, request: TransferRequest) -> AccountTransfer | Literal[True]:
+        """Move money between two own accounts."""
+        ...
 
 
 class CardsHandlers(Protocol):
@@ -130,6 +169,11 @@ class TransactionsHandlers(Protocol):
 
 class Handlers(Protocol):
     """A whole server."""
+
+    @property
+    def accounts(self) -> AccountsHandlers:
+        """The merchant's accounts and what moves between them."""
+        ...
 
     @property
     def cards(self) -> CardsHandlers:

@@ -2,6 +2,15 @@
 
 """The models that users name, in one place; ``fincard_async.models`` is their public address."""
 
+from fincard_async._generated.models.accounts import (
+    Account,
+    AccountTransaction,
+    AccountTransfer,
+    AccountType,
+    LedgerDirection,
+    LedgerReason,
+    TransferType,
+)
 from fincard_async._generated.models.cards import (
     Activation,
     BalanceInfo,
@@ -49,6 +58,10 @@ from fincard_async._generated.models.webhooks import (
 )
 
 __all__ = [
+    "Account",
+    "AccountTransaction",
+    "AccountTransfer",
+    "AccountType",
     "Activation",
     "AuthorizationFeeRecord",
     "AuthorizationRecord",
@@ -71,6 +84,8 @@ __all__ = [
     "FeeType",
     "HolderInfo",
     "HolderNotice",
+    "LedgerDirection",
+    "LedgerReason",
     "MerchantData",
     "OperationRecord",
     "OperationStatus",
@@ -83,6 +98,7 @@ __all__ = [
     "SpendingLimit",
     "ThreeDsRecord",
     "ThreeDsType",
+    "TransferType",
     "WalletDepositNotice",
     "WalletNotice",
     "WorkOrderNotice",

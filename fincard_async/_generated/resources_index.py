@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 from fincard_async._sansio.options import Caller
 
 if TYPE_CHECKING:
+    from fincard_async._generated.resources.accounts import Accounts
     from fincard_async._generated.resources.cards import Cards
     from fincard_async._generated.resources.transactions import Transactions
 
 RESOURCES: Final[Mapping[str, tuple[str, str]]] = {
+    "accounts": ("fincard_async._generated.resources.accounts", "Accounts"),
     "cards": ("fincard_async._generated.resources.cards", "Cards"),
     "transactions": ("fincard_async._generated.resources.transactions", "Transactions"),
 }
@@ -27,6 +29,13 @@ class Resources:
     def _caller(self) -> Caller:
         """What the resources call; the client says."""
         raise NotImplementedError
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The merchant's accounts and what moves between them."""
+        from fincard_async._generated.resources.accounts import Accounts
+
+        return Accounts(self._caller())
 
     @cached_property
     def cards(self) -> Cards:

@@ -74,10 +74,12 @@ class SliceExport(Generic[O]):
 
     async def total(self) -> int:
         """Rows that the server counts in the window now."""
-        since, until = self._token.since, self._token.until
-        last = None if until is None else max(0, until - 1)
-        data = await self._source.read(1, size=1, since=since, until=last, sweep=True)
-        return data.total
+        token, total = self._token, 0
+        for span in spans(token.since, token.until, self._source.paging.max_days):
+            last = None if span.until is None else max(0, span.until - 1)
+            data = await self._source.read(1, size=1, since=span.since, until=last, sweep=True)
+            total += data.total
+        return total
 
     async def __aiter__(self) -> AsyncGenerator[O, None]:
         """Every row; after an error the checkpoint does not count the piece in progress."""

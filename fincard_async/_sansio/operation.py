@@ -98,13 +98,16 @@ class Operation(Generic[I, O]):
     shape: Shape
     safety: Safety
     rules: tuple[Rule, ...]
+    or_true: bool = False
+    """``data`` may be the bare word true: accepted, no more is told. Source: contract 9, row 9."""
     order_number: OrderNumber | None = None
+    """None for a read, and for a mutation that must never be sent twice."""
     kind: str | None = None
     """Value of ``type`` that the server gives to this mutation in its queries."""
     echo: tuple[tuple[str, str], ...] = ()
     """(request field, answer field), Python names, that must be equal when both are present."""
     settled_by: str | None = None
-    """Name of the query that knows this mutation by its order number."""
+    """Name of the query that knows this mutation by its order number; None if no query does."""
     paging: Paging | None = None
     sealed: tuple[str, ...] = ()
     """Paths of the sealed fields in the answer, such as ``records[].values``."""

@@ -71,7 +71,7 @@ def interpret(
             raise _refusal_of(envelope, status, refusals, _sent_secrets(request, header))
         result = _good(_decoded(operation, bytes(envelope.data)))
     _check_echo(operation, request, result)
-    return result
+    return _numbered(operation, request, result)
 
 
 def _plain_result(operation: Operation[Model, object], body: bytes) -> object | None:
@@ -147,15 +147,17 @@ def _decoded(operation: Operation[Model, object], data: bytes) -> object:
     try:
         if operation.aliases:
             data = _rename(operation.aliases, data)
-        return operation.decoder.decode(_fit(operation.shape, data))
+        return operation.decoder.decode(_fit(operation, data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         # Not raised from here: a decoder's error can hold the whole body.
         return _Fault(str(error) if _SAFE_FAULT.match(str(error)) else type(error).__name__)
 
 
-def _fit(shape: str, data: bytes) -> bytes:
-    """Bridge the shapes of ``data`` that sources disagree about (contract 9, row 8)."""
-    first = data.lstrip()[:1]
+def _fit(operation: Operation[Model, object], data: bytes) -> bytes:
+    """Bridge the shapes of ``data`` that sources disagree about (contract 9, rows 8 and 9)."""
+    shape, first = operation.shape, data.lstrip()[:1]
+    if operation.or_true and data.strip() == b"true":
+        return b"{}"
     if shape == "list":
         return b"[]" if data == b"null" else b"[" + data + b"]" if first == b"{" else data
     if shape == "object" and first == b"[":
@@ -191,3 +193,12 @@ def _check_echo(operation: Operation[Model, object], request: Model, result: obj
         mine, theirs = getattr(request, asked), getattr(result, answered)
         if mine is not None and theirs is not None and mine != theirs:
             raise ResponseMismatch(f"the answer's {answered} is not the request's")
+
+
+def _numbered(operation: Operation[Model, object], request: Model, result: object) -> object:
+    """The result with the order number of its request, where the answer need not tell it."""
+    number = operation.order_number
+    if not operation.or_true or number is None or getattr(result, number.name) is not None:
+        return result
+    assert isinstance(result, Model), "the compiler lets no other result be so"
+    return msgspec.structs.replace(result, **{number.name: getattr(request, number.name)})

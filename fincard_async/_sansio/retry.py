@@ -130,7 +130,8 @@ def column_of(operation: Operation[Model, object], policy: RetryPolicy) -> Colum
     """The column of the table for an operation under a policy."""
     if operation.safety is Safety.READ:
         return "sensitive" if operation.sealed else "read"
-    return policy.dedupe
+    # Without a number the server cannot know a repeat, whatever it does with numbers.
+    return "none" if operation.order_number is None else policy.dedupe
 
 
 def most_attempts(column: Column, policy: RetryPolicy) -> int:

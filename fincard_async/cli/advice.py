@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fincard_async import errors
+from fincard_async._generated.operations import load
 from fincard_async.bulk import GuardTripped
 
 OK: Final = 0
@@ -21,9 +22,18 @@ NOT_FINAL: Final = 5
 PARKED: Final = 6
 DIFFERENT: Final = 7
 
+<<<<<<< HEAD
 _LOOK_UP = "look it up before anything is sent again: fincard transactions operations{order}"
 _CREDENTIALS = "check the credentials and the tenant{doctor}"
 _AGAIN = "nothing was changed; try again{doctor}"
+=======
+_LOOK_UP = "look it up before anything is sent again: fincard {query}{order}"
+_COMPARE = "no query knows it by its number: compare the balances before anything is sent again"
+_ANY: Final = "cards.open"
+"""Stands in where an error names no operation: all that happens to cards is in one query."""
+_CREDENTIALS = "check the credentials and the tenant; `fincard doctor` shows which are in use"
+_AGAIN = "nothing was changed; try again, or see what `fincard doctor` says"
+>>>>>>> main
 
 _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (
@@ -32,16 +42,16 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     ),
     (
         GuardTripped,
-        "nothing was sent; raise the limit (--max-rows, --max-total) if you mean it, or split the"
-        " file",
+        "nothing was sent; if you mean it, raise the limit (--max-rows, --max-total,"
+        " --ignore-funds), or split the file",
     ),
     (errors.ValidationError, "nothing was sent; `--help` after the command says what it takes"),
     (errors.UsageError, "nothing was sent"),
     (errors.ConnectFailed, "nothing was sent; check FINCARD_BASE_URL and the network"),
     (errors.TransportError, _AGAIN),
     (errors.ReplyError, _AGAIN),
-    (errors.OutcomeUnknown, f"it may have happened; {_LOOK_UP}"),
-    (errors.DuplicateOrder, f"an earlier call used this order number; {_LOOK_UP}"),
+    (errors.OutcomeUnknown, "it may have happened; {look_up}"),
+    (errors.DuplicateOrder, "an earlier call used this order number; {look_up}"),
     (errors.Unauthenticated, _CREDENTIALS),
     (errors.PermissionDenied, "ask for the right, or use other credentials (--profile)"),
     (errors.NotFound, "check the id, and that --profile names the environment it belongs to"),
@@ -73,8 +83,16 @@ def _text(error: errors.FincardError) -> str:
     if login_refused(error):
         return _CREDENTIALS
     if _proves_nothing(error):
+<<<<<<< HEAD
         return f"it may have happened all the same; {_LOOK_UP}"
     return next((text for kind, text in _ADVICE if isinstance(error, kind)), _OTHERWISE)
+=======
+        return _filled("it may have happened all the same; {look_up}", error)
+    for kind, text in _ADVICE:
+        if isinstance(error, kind):
+            return _filled(text, error)
+    return _OTHERWISE
+>>>>>>> main
 
 
 def login_refused(error: errors.FincardError) -> bool:
@@ -103,3 +121,19 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield from leaves(error)
         else:
             yield error
+<<<<<<< HEAD
+=======
+
+
+def _filled(text: str, error: errors.FincardError) -> str:
+    return text.format(look_up=_look_up(error))
+
+
+def _look_up(error: errors.FincardError) -> str:
+    """How to find out what became of a mutation."""
+    query = load(error.operation or _ANY).settled_by
+    if query is None:
+        return _COMPARE
+    order = f" --merchant-order-no {error.order_no}" if error.order_no else ""
+    return _LOOK_UP.format(query=query.replace(".", " "), order=order)
+>>>>>>> main

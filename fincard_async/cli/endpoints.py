@@ -64,11 +64,13 @@ def _command(command: Command) -> click.Command:
 
 def _parameters(command: Command) -> list[click.Parameter]:
     """What the operation takes; its leading id may be given with or without its flag."""
-    made: list[click.Parameter] = []
-    if command.leading is not None:
-        metavar = command.leading.upper()
-        made.append(click.Argument(["_leading"], required=False, metavar=metavar))
-    return [*made, *(parameter(command, option) for option in command.options)]
+    options = [parameter(command, option) for option in command.options]
+    leading = [
+        click.Argument(["_leading"], type=option.type, required=False, metavar=option.name.upper())
+        for option in options
+        if option.name == command.leading
+    ]
+    return [*leading, *options]
 
 
 def _choices(command: Command) -> list[click.Parameter]:
@@ -101,7 +103,7 @@ def _callback(command: Command) -> Callable[..., None]:
         /,
         *,
         _form: str | None,
-        _leading: str | None = None,
+        _leading: object = None,
         _limit: int | None = None,
         _output: Path | None = None,
         _reveal: bool = False,
@@ -143,7 +145,7 @@ def _callback(command: Command) -> Callable[..., None]:
     return called
 
 
-def _one(command: Command, argument: str | None, options: Mapping[str, object]) -> object:
+def _one(command: Command, argument: object, options: Mapping[str, object]) -> object:
     """The leading id, given exactly once."""
     flag = next(option.flag for option in command.options if option.name == command.leading)
     given = [value for value in (argument, options.get(command.leading or "")) if value]

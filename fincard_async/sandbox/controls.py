@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from fincard_async._generated.models.accounts import LedgerReason
 from fincard_async._generated.models.common import OperationType
 from fincard_async._sansio.money import Amount
 
+from .booking import note
 from .calls import control, parameters_of
 from .ledger import Ledger, books_of, doubled
 from .motion import Motion, Moving
@@ -116,6 +118,7 @@ class Controls(Simulations):
             raise not_found("Account")
         sum_ = positive(amount, "amount")
         account.purse.balance += sum_
+        note(self._state, account.purse, sum_, LedgerReason.CHAIN_DEPOSIT, None)
         self._state.paid_in += sum_
 
     @control

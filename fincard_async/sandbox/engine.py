@@ -33,13 +33,14 @@ from .storage import EventLog, Origin
 class Route:
     """An endpoint: its operation, and the handler that answers it."""
 
-    __slots__ = ("handler", "mutates", "operation")
+    __slots__ = ("handler", "mutates", "numbered", "operation")
 
     def __init__(self, operation: Operation[Model, object], handlers: AnyHandlers) -> None:
         resource, _, method = operation.name.partition(".")
         self.operation = operation
         self.handler: Callable[[Model], object] = getattr(getattr(handlers, resource), method)
         self.mutates = operation.mutates
+        self.numbered = operation.order_number is not None
 
 
 class Engine:
@@ -130,7 +131,7 @@ class Engine:
         Raises:
             Refusal: Nothing happened.
         """
-        if self._answers is not None and route.mutates:
+        if self._answers is not None and route.numbered:
             first = self._answers.find(route.operation.name, request, self.state.now)
             if first is not None:
                 return first
@@ -142,7 +143,7 @@ class Engine:
 
     def _handle(self, route: Route, request: Model) -> object:
         result = route.handler(request)
-        if self._answers is not None and route.mutates:
+        if self._answers is not None and route.numbered:
             self._answers.keep(route.operation.name, request, self.state.now, result)
         return result
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from fincard_async._generated.models.accounts import LedgerReason
 from fincard_async._generated.models.common import (
     AuthorizationStatus,
     AuthorizationType,
@@ -18,6 +19,7 @@ from fincard_async._generated.models.common import (
 
 from . import faces
 from .announcing import tell_fee, tell_message
+from .booking import FEE_REASONS, REASONS, note
 from .fees import ZERO, Quote
 from .merchants import add_row
 from .orders import accept
@@ -36,7 +38,7 @@ def charge_maintenance(
     if paid:
         card.purse.balance -= amount
         state.fees += amount
-    return add_row(
+    row = add_row(
         state,
         card,
         AuthorizationType.MAINTAIN_FEE,
@@ -45,6 +47,9 @@ def charge_maintenance(
         status=AuthorizationStatus.SUCCEED if paid else AuthorizationStatus.FAILED,
         description=description,
     )
+    if paid:
+        note(state, card.purse, -amount, LedgerReason.CARD_SETTLEMENT, row.trade_no)
+    return row
 
 
 def patch_fee(
@@ -61,6 +66,7 @@ def patch_fee(
         time=state.now,
         amount=amount,
     )
+    note(state, state.wallet.purse, -amount, FEE_REASONS[kind], item.trade_no)
     state.fee_patches.append(item)
     tell_fee(state, item)
     return item
@@ -71,7 +77,9 @@ def charge_overdraft(state: State, card: Card, amount: Decimal) -> Order:
     _take_from_wallet(state, amount)
     state.spent += amount
     quote = Quote(amount=amount, fee=ZERO, charge=ZERO, received=amount)
-    return accept(state, OperationType.OVERDRAFT_STATEMENT, None, card, quote=quote, latency=False)
+    order = accept(state, OperationType.OVERDRAFT_STATEMENT, None, card, quote=quote, latency=False)
+    note(state, state.wallet.purse, -amount, REASONS[order.kind], order.order_no)
+    return order
 
 
 def block(state: State, card: Card) -> Order:

@@ -64,4 +64,5 @@ def books_of(state: State) -> Ledger:
 def doubled(state: State) -> list[str]:
     """Order numbers that were carried out more than once, in order of their first time."""
     numbers = Counter(row.merchant_order_no for row in state.operations.rows)
+    numbers.update(row.merchant_order_no for row in state.transfers.rows)
     return [number for number, count in numbers.items() if number is not None and count > 1]

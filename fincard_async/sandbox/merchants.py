@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from fincard_async._generated.models.accounts import LedgerReason
 from fincard_async._generated.models.common import (
     AuthorizationStatus,
     AuthorizationType,
@@ -21,6 +22,7 @@ from fincard_async._generated.models.transactions import MerchantData
 
 from . import faces
 from .announcing import tell_authorization
+from .booking import note
 from .fees import ZERO
 from .lifecycle import due
 from .progress import purse_of
@@ -71,7 +73,7 @@ def buy(state: State, card: Card, purchase: Purchase) -> Authorization:
         due_at=due(state.now, purchase.settle_after_ms),
     )
     if reason is None:
-        _spend(state, card, purchase.cost)
+        _spend(state, card, purchase.cost, item.trade_no)
         if item.due_at <= state.now:
             item.status, item.settled_at = AuthorizationStatus.SUCCEED, state.now
             tell_authorization(state, item)
@@ -116,7 +118,7 @@ def refund(state: State, origin: Authorization, amount: Decimal | None) -> Autho
     if not 0 < amount <= left:
         raise bad_parameter("amount", f"must be more than 0 and at most {left}")
     origin.refunded += amount
-    _spend(state, origin.card, -amount)
+    _spend(state, origin.card, -amount, origin.trade_no)
     return _follow_up(state, AuthorizationType.REFUND, origin, amount)
 
 
@@ -127,7 +129,8 @@ def reverse(state: State, origin: Authorization) -> Authorization:
     origin.status = AuthorizationStatus.FAILED
     origin.description = "Reversed"
     tell_authorization(state, origin)
-    _spend(state, origin.card, -(origin.authorized + origin.fee + origin.cross_border_fee))
+    cost = origin.authorized + origin.fee + origin.cross_border_fee
+    _spend(state, origin.card, -cost, origin.trade_no)
     return _follow_up(state, AuthorizationType.VOID, origin, origin.authorized)
 
 
@@ -159,9 +162,12 @@ def verify(state: State, card: Card, merchant: MerchantData) -> Authorization:
     )
 
 
-def _spend(state: State, card: Card, cost: Decimal) -> None:
+def _spend(state: State, card: Card, cost: Decimal, trade_no: str) -> None:
     """Money to a merchant, or back from one where ``cost`` is negative."""
-    purse_of(state, card).balance -= cost
+    purse = purse_of(state, card)
+    purse.balance -= cost
+    reason = LedgerReason.CARD_REFUND if cost < 0 else LedgerReason.CARD_SETTLEMENT
+    note(state, purse, -cost, reason, trade_no)
     card.used += cost
     state.spent += cost
 

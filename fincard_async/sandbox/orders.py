@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from fincard_async._generated.models.common import OperationStatus, OperationType
 
+from .booking import REASONS, note
 from .fees import ZERO, Quote
 from .lifecycle import MEANWHILE, check_allowed
-from .progress import finish
+from .progress import finish, payer_of
 from .records import Card, Change, Failure, Order, Purse
 from .refusal import bad_parameter, not_found, refuse
 from .state import State
@@ -86,6 +87,8 @@ def accept(
     )
     card.status = MEANWHILE.get(kind, card.status)
     state.operations.append(order)
+    if order.held:
+        note(state, payer_of(state, order), -order.held, REASONS[kind], order.order_no)
     if order.due_at <= state.now:
         finish(state, order)
     else:

@@ -22,6 +22,7 @@ from fincard_async._generated.models.common import (
 
 from . import faces
 from .announcing import tell_authorization, tell_message, tell_order
+from .booking import REASONS, RETURNED, note
 from .fees import ZERO
 from .lifecycle import AFTERWARDS, first_status
 from .records import Authorization, Card, Change, Message, Order, Purse
@@ -83,15 +84,22 @@ def _give(state: State, order: Order, succeeded: bool) -> None:
     state.held -= order.held
     if succeeded:
         receiver.balance += order.received
+        note(state, receiver, order.received, REASONS[order.kind], order.order_no)
         state.fees += order.held - order.received
     else:
         payer.balance += order.held
+        note(state, payer, order.held, REASONS[order.kind], order.order_no, RETURNED)
     order.held = ZERO
 
 
 def _sides(state: State, order: Order) -> tuple[Purse, Purse]:
     wallet, card = state.wallet.purse, purse_of(state, order.card)
     return (card, wallet) if order.kind is OperationType.WITHDRAW else (wallet, card)
+
+
+def payer_of(state: State, order: Order) -> Purse:
+    """Which purse an order took its money from."""
+    return order.card.purse if order.kind is OperationType.WITHDRAW else state.wallet.purse
 
 
 def purse_of(state: State, card: Card) -> Purse:
@@ -154,6 +162,7 @@ def _cancelled(state: State, order: Order) -> None:
     if not shares_purse(card):
         order.received = card.purse.balance
         state.wallet.purse.balance += order.received
+        note(state, state.wallet.purse, order.received, REASONS[order.kind], order.order_no)
         card.purse.balance = ZERO
     card.status = CardStatus.CANCEL
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from fincard_async._generated.models.accounts import AccountType, LedgerDirection, LedgerReason
 from fincard_async._generated.models.cards import CardType, RiskControls, SpendingControl
 from fincard_async._generated.models.common import (
     AuthorizationStatus,
@@ -32,6 +33,8 @@ class Purse:
     """Money in one place; a shared card uses the purse of its account."""
 
     balance: Decimal
+    account_id: int | None = None
+    """The account that it belongs to; None for a card's own."""
 
 
 @dataclass(slots=True)
@@ -42,6 +45,44 @@ class Account:
     shared: bool
     """True for an account that shared cards draw on (MARGIN)."""
     purse: Purse
+    name: str
+    created_at: int = 0
+
+    @property
+    def type(self) -> AccountType:
+        """What it is called on the wire."""
+        return AccountType.MARGIN if self.shared else AccountType.WALLET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A row of the ledger of accounts. Source: contract 3.3."""
+
+    tx_id: int
+    account_id: int
+    change: Decimal
+    """What came; negative for what went."""
+    balance: Decimal
+    """After it."""
+    reason: LedgerReason
+    order_no: str | None
+    remark: str | None
+    time: int
+
+    @property
+    def direction(self) -> LedgerDirection:
+        """Whether money came or went."""
+        return LedgerDirection.IN if self.change > 0 else LedgerDirection.OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money moved between accounts."""
+
+    merchant_order_no: str
+    accepted_at: int
+    entry: Entry
+    """On the side that paid."""
 
 
 @dataclass(slots=True)

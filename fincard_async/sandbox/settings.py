@@ -42,6 +42,8 @@ class SandboxSettings:
         holder_ids: Cardholders that exist from the start.
         card_types: What can be issued.
         money_as: How amounts are written: as JSON numbers or strings, both occur (contract 7.2).
+        transfer_reply: What a transfer between accounts is answered: no more than ``true``, or an
+            ``object``; sources disagree (contract 3.3).
         dedupe: What a repeated order number gets: ``error`` refuses it (contract 6), ``replay``
             gives the first answer again if the request is the same, ``none`` carries it out again.
         forget_after_ms: Milliseconds after which an order number counts as new; None never.
@@ -62,5 +64,6 @@ class SandboxSettings:
     holder_ids: tuple[int, ...] = HOLDER_IDS
     card_types: tuple[CardType, ...] = CARD_TYPES
     money_as: Literal["number", "string"] = "number"
+    transfer_reply: Literal["true", "object"] = "true"
     dedupe: Dedupe = "error"
     forget_after_ms: int | None = None

@@ -20,12 +20,14 @@ from .records import (
     Authorization,
     Card,
     Disturbance,
+    Entry,
     Failure,
     FeePatch,
     Message,
     Notice,
     Order,
     Purse,
+    Transfer,
     View,
 )
 from .settings import SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID, SandboxSettings
@@ -42,9 +44,33 @@ class State:
         self.latency = settings.latency_ms
         self.seed = settings.seed
         self.card_types = {item.card_type_id: item for item in settings.card_types}
-        self.wallet = Account(WALLET_ACCOUNT_ID, False, Purse(settings.funds))
-        shared = Account(SHARED_ACCOUNT_ID, True, Purse(settings.shared_funds))
-        self.accounts = {self.wallet.account_id: self.wallet, shared.account_id: shared}
+        self.accounts: dict[int, Account] = {}
+        self.account_rows: Table[Account] = Table(
+            lambda row: row.created_at,
+            unique={"account_id": lambda row: str(row.account_id)},
+            shared={"type": lambda row: row.type.value},
+        )
+        self.entries: Table[Entry] = Table(
+            lambda row: row.time,
+            unique={},
+            shared={
+                "account_id": lambda row: str(row.account_id),
+                "order_no": lambda row: row.order_no,
+                "biz_type": lambda row: row.reason.value,
+            },
+        )
+        """The ledger of the accounts."""
+        self.transfers: Table[Transfer] = Table(
+            lambda row: row.accepted_at,
+            unique={},
+            shared={"merchant_order_no": lambda row: row.merchant_order_no},
+        )
+        self.says_true = settings.transfer_reply == "true"
+        """A transfer is answered with no more than true."""
+        wallet = Purse(settings.funds, WALLET_ACCOUNT_ID)
+        self.wallet = self.add_account(Account(WALLET_ACCOUNT_ID, False, wallet, "Wallet"))
+        shared = Purse(settings.shared_funds, SHARED_ACCOUNT_ID)
+        self.add_account(Account(SHARED_ACCOUNT_ID, True, shared, "Shared cards"))
         self.paid_in: Decimal = settings.funds + settings.shared_funds
         self.fees: Decimal = ZERO
         """Paid to the platform."""
@@ -132,12 +158,22 @@ class State:
         """Number of something that happened at a merchant."""
         return f"{prefix}{self.seed % _SEEDS:06d}{self.next_serial():011d}"
 
+    def add_account(self, account: Account) -> Account:
+        """Make an account known."""
+        self.accounts[account.account_id] = account
+        self.account_rows.append(account)
+        return account
+
     def knows(self, merchant_order_no: str) -> bool:
         """True if the number is taken, by an operation of any kind. Source: contract 6."""
-        row = self.operations.find("merchant_order_no", merchant_order_no)
-        if row is None or self._dedupe == "none":
+        if self._dedupe == "none":
             return False
-        return self._forget_after is None or self.now - row.accepted_at < self._forget_after
+        operation = self.operations.find("merchant_order_no", merchant_order_no)
+        transfer = self.transfers.find("merchant_order_no", merchant_order_no)
+        times = [row.accepted_at for row in (operation, transfer) if row is not None]
+        return any(
+            self._forget_after is None or self.now - time < self._forget_after for time in times
+        )
 
     @property
     def seen_at(self) -> int:

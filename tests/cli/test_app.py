@@ -152,6 +152,15 @@ def test_an_unknown_outcome_names_the_query(kind: type[errors.FincardError]) -> 
     assert "transactions operations --merchant-order-no ORDER" in advice.advice(error)
 
 
+@pytest.mark.parametrize("kind", [errors.OutcomeUnknown, errors.DuplicateOrder])
+def test_an_unknown_outcome_without_a_query(kind: type[errors.FincardError]) -> None:
+    """No query knows a transfer by its number, so none is named."""
+    error = kind("lost")
+    error.operation, error.order_no = "accounts.transfer", "ORDER"
+    assert "compare the balances" in advice.advice(error)
+    assert "--merchant-order-no" not in advice.advice(error)
+
+
 def test_a_refusal_that_proves_nothing() -> None:
     """A refusal that is not final is not called harmless."""
     error = errors.ServerError("oops")

@@ -13,7 +13,7 @@ pytest.importorskip("click")
 pytest.importorskip("rich")
 
 from fincard_async._generated.commands import COMMANDS
-from fincard_async.sandbox import HOLDER_IDS
+from fincard_async.sandbox import HOLDER_IDS, SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID
 
 from .kit import FAR, Cli
 
@@ -62,8 +62,23 @@ def nothing(_: Cli) -> list[str]:
     return []
 
 
+def shared(_: Cli) -> list[str]:
+    """The account of shared cards."""
+    return [str(SHARED_ACCOUNT_ID)]
+
+
+TRANSFER = [
+    *("--type", "TRANSFER", "--payer-account-id", str(WALLET_ACCOUNT_ID)),
+    *("--payee-account-id", str(SHARED_ACCOUNT_ID)),
+]
 Before = Callable[[Cli], list[str]]
 CALLS: dict[str, tuple[Before, list[str], str | None]] = {
+    "accounts.info": (nothing, [], None),
+    "accounts.list_all": (nothing, ["--type", "MARGIN"], None),
+    "accounts.get": (shared, [], None),
+    "accounts.transactions": (spent, ["--biz-type", "card_purchase"], None),
+    "accounts.create": (nothing, ["Team budget"], None),
+    "accounts.transfer": (nothing, [*TRANSFER, "--amount", "5"], None),
     "cards.list_types": (nothing, [], None),
     "cards.open": (nothing, ["--card-type-id", "111001", "--amount", "50"], None),
     "cards.get": (plain, ["--no-only-simple-info"], None),

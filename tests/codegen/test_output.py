@@ -12,6 +12,7 @@ import pytest
 from fincard_async._generated import handlers
 from fincard_async._generated.commands import COMMANDS
 from fincard_async._generated.operations import OPERATION_NAMES, load
+from fincard_async._generated.resources.accounts import Accounts
 from fincard_async._generated.resources.cards import Cards
 from fincard_async._generated.resources.transactions import Transactions
 from fincard_async._generated.resources_index import RESOURCES, Resources
@@ -21,7 +22,11 @@ from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.secret import Secret
 from fincard_async.errors import ArgumentTypeError
 
-CLASSES: Mapping[str, type] = {"cards": Cards, "transactions": Transactions}
+CLASSES: Mapping[str, type] = {
+    "accounts": Accounts,
+    "cards": Cards,
+    "transactions": Transactions,
+}
 
 
 class Recorder:

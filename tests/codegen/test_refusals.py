@@ -159,12 +159,40 @@ MISTAKES = {
         "'source' is a required property",
         at="x-fincard:\n        # none",
     ),
-    "mutation without kind": Bad(
+    "settled mutation without kind": Bad(
         CARDS,
         "kind: create",
-        "# none",
-        "'kind' is a required property",
+        "settled-by: cards.history",
+        "'kind' is a dependency of 'settled-by'",
         at='x-fincard:\n        source: "seed: Create',
+    ),
+    "number and none": Bad(
+        CARDS,
+        "kind: create",
+        "unnumbered: true",
+        "cannot be given here: order-number",
+        at='x-fincard:\n        source: "seed: Create',
+    ),
+    "harmless without a number": Bad(
+        CARDS,
+        "safety: unsafe\n        order-number: merchantOrderNo\n        kind: create",
+        "safety: idempotent-write\n        unnumbered: true",
+        "'unsafe' was expected",
+    ),
+    "unnumbered read": Bad(
+        CARDS, SOURCE, f"{SOURCE}, unnumbered: true", "cannot be given here: unnumbered"
+    ),
+    "true or an object that needs more": Bad(
+        CARDS,
+        "leading: cardTypeId",
+        "or-true: true",
+        "or-true is for an object without required fields, not CardOperation",
+    ),
+    "true for a list": Bad(
+        CARDS,
+        SOURCE,
+        f"{SOURCE}, or-true: true",
+        "or-true is for an object without required fields, not CardType",
     ),
     "mutation without order number": Bad(
         CARDS,

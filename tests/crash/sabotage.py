@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from fincard_async._runtime.ports import Transport
 from fincard_async._sansio import order_no
@@ -30,7 +31,7 @@ class FreshNumbers:
         body = request.body
         for number in self._numbers:
             body = body.replace(number.encode(), order_no.mint(os.urandom(20)).encode())
-        return await self._wire.send(replace(request, body=body), timeout)
+        return await self._wire.send(msgspec.structs.replace(request, body=body), timeout)
 
     async def aclose(self) -> None:
         await self._wire.aclose()

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from fincard_async.sandbox import SHARED_ACCOUNT_ID, Refusal
+from fincard_async.sandbox import SHARED_ACCOUNT_ID, WALLET_ACCOUNT_ID, Refusal
+from fincard_async.sandbox.booking import frozen
 from fincard_async.sandbox.catalog import GIFT, PLAIN, PREPAID, SHARED
+from fincard_async.sandbox.fees import ZERO
+from fincard_async.sandbox.records import Account
+from fincard_async.sandbox.state import State
 
 from .kit import Api, Refused
 
 AMOUNTS = st.integers(1, 6000).map(lambda cents: f"{cents / 100:.2f}")
 WHICH = st.integers(0, 3)
+
+
+def sum_of_held(state: State) -> Decimal:
+    """What unfinished orders took from the wallet, counted over all orders."""
+    orders = (order for order in state.operations.rows if order.kind != "withdraw")
+    return sum((order.held for order in orders), ZERO)
 
 
 class Money(RuleBasedStateMachine):
@@ -77,6 +88,20 @@ class Money(RuleBasedStateMachine):
         self.attempt(self.api.controls.simulate_fee_patch, card_no, amount)
         self.attempt(self.api.controls.simulate_overdraft, card_no, amount)
 
+    @rule(amount=AMOUNTS, back=st.booleans())
+    def transfer(self, amount: str, back: bool) -> None:
+        sides = [WALLET_ACCOUNT_ID, SHARED_ACCOUNT_ID]
+        payer, payee = reversed(sides) if back else sides
+        self.attempt(
+            self.api.call,
+            "accounts.transfer",
+            type="COLLECTION" if back else "TRANSFER",
+            merchantOrderNo=self.api.number(),
+            amount=amount,
+            payerAccountId=payer,
+            payeeAccountId=payee,
+        )
+
     @rule(amount=AMOUNTS)
     def pay_in(self, amount: str) -> None:
         self.api.controls.add_funds(amount)
@@ -97,6 +122,21 @@ class Money(RuleBasedStateMachine):
             assert state.held >= 0
             purses = [card.purse for card in state.cards.values()] + [state.wallet.purse]
             assert all(purse.balance >= 0 for purse in purses)
+            for account in state.accounts.values():
+                self.is_a_chain(account)
+
+    def is_a_chain(self, account: Account) -> None:
+        """The ledger explains every cent between the first balance and the one now."""
+        entries = [e for e in self.api.state.entries.rows if e.account_id == account.account_id]
+        settings = self.api.sandbox.settings
+        balance = settings.shared_funds if account.shared else settings.funds
+        for entry in entries:
+            balance += entry.change
+            assert entry.balance == balance
+        assert account.purse.balance == balance
+        assert frozen(self.api.state, account) == (
+            ZERO if account.shared else sum_of_held(self.api.state)
+        )
 
     def teardown(self) -> None:
         if hasattr(self, "api"):

@@ -28,7 +28,10 @@ def path(tmp_path: Path) -> Path:
 
 def picture(state: State) -> object:
     """Everything a state holds, in a form that can be compared."""
-    tables = (state.operations, state.authorizations, state.fee_patches, state.messages)
+    tables = (
+        *(state.operations, state.authorizations, state.fee_patches, state.messages),
+        *(state.account_rows, state.entries, state.transfers),
+    )
     return (
         [repr(row) for table in tables for row in table.rows],
         repr(state.cards),

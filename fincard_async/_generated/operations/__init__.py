@@ -8,6 +8,12 @@ from typing import Any, Final
 from fincard_async._sansio.operation import Operation
 
 OPERATION_NAMES: Final[tuple[str, ...]] = (
+    "accounts.info",
+    "accounts.list_all",
+    "accounts.get",
+    "accounts.transactions",
+    "accounts.create",
+    "accounts.transfer",
     "auth.password_login",
     "auth.create_session",
     "cards.list_types",

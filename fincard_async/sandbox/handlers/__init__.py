@@ -9,6 +9,7 @@ from __future__ import annotations
 from fincard_async.sandbox.sealing import Sealer
 from fincard_async.sandbox.state import State
 
+from .accounts import Accounts
 from .cards import Cards
 from .transactions import Transactions
 
@@ -17,8 +18,14 @@ class Handlers:
     """All handlers over one state."""
 
     def __init__(self, state: State, sealer: Sealer) -> None:
+        self._accounts = Accounts(state)
         self._cards = Cards(state, sealer)
         self._transactions = Transactions(state, sealer)
+
+    @property
+    def accounts(self) -> Accounts:
+        """The merchant's accounts."""
+        return self._accounts
 
     @property
     def cards(self) -> Cards:

@@ -7,40 +7,21 @@ as two, see ``render.old_operation_record``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
-from typing import Final, Protocol, TypeVar
-
 from fincard_async._generated.models import transactions as m
 from fincard_async._generated.models.common import OperationType
 from fincard_async._sansio.model import PageData
 from fincard_async.sandbox import render
 from fincard_async.sandbox.sealing import Sealer
 from fincard_async.sandbox.state import State
-from fincard_async.sandbox.tables import Table
 
-R = TypeVar("R")
-_NO_FILTERS: Final[Mapping[str, str]] = {}
+from .paged import Paged, text_of
 
 
-class _Query(Protocol):
-    """The paging fields that every query has."""
-
-    @property
-    def page_num(self) -> int: ...
-    @property
-    def page_size(self) -> int: ...
-    @property
-    def start_time(self) -> int | None: ...
-    @property
-    def end_time(self) -> int | None: ...
-
-
-class Transactions:
+class Transactions(Paged):
     """The six transaction queries over one state."""
 
     def __init__(self, state: State, sealer: Sealer) -> None:
-        self._state = state
+        super().__init__(state)
         self._sealer = sealer
 
     def purchases(self, request: m.ListPurchasesRequest) -> PageData[m.PurchaseRecord]:
@@ -80,7 +61,7 @@ class Transactions:
             self._state.authorizations,
             request,
             {
-                "type": _text(request.type),
+                "type": text_of(request.type),
                 "trade_no": request.trade_no,
                 "card_no": request.card_no,
             },
@@ -95,7 +76,7 @@ class Transactions:
             self._state.fee_patches,
             request,
             {
-                "type": _text(request.trade_type),
+                "type": text_of(request.trade_type),
                 "trade_no": request.trade_no,
                 "origin_trade_no": request.origin_trade_no,
                 "card_no": request.card_no,
@@ -109,7 +90,7 @@ class Transactions:
             self._state.messages,
             request,
             {
-                "type": _text(request.type),
+                "type": text_of(request.type),
                 "trade_no": request.trade_no,
                 "card_no": request.card_no,
             },
@@ -117,40 +98,11 @@ class Transactions:
         records = [render.message_record(row, self._sealer.seal(row.text)) for row in rows]
         return PageData(total=total, records=records)
 
-    def _page(
-        self,
-        table: Table[R],
-        request: _Query,
-        filters: Mapping[str, str | None],
-        *,
-        always: Mapping[str, str] = _NO_FILTERS,
-    ) -> tuple[int, list[R]]:
-        """One page of what the query shows; ``always`` filters, whatever was asked."""
-        view, end = self._state.view, request.end_time
-        if view is not None:
-            table = table.without_newest(view.newest) if view.newest else table
-            filters = {} if view.unfiltered else filters
-            seen = self._state.seen_at
-            end = seen if end is None else min(end, seen)
-        return table.page(
-            {**filters, **always} if always else filters,
-            start=request.start_time,
-            end=end,
-            number=request.page_num,
-            size=request.page_size,
-            moving=None if view is not None and view.newest else self._state.moving,
-        )
-
 
 def _operation_filters(request: m.ListOperationsRequest) -> dict[str, str | None]:
     return {
-        "type": _text(request.type),
+        "type": text_of(request.type),
         "merchant_order_no": request.merchant_order_no,
         "order_no": request.order_no,
         "card_no": request.card_no,
     }
-
-
-def _text(value: Enum | None) -> str | None:
-    """The wire text of an enumeration filter; an unknown value fits no row."""
-    return None if value is None else str(value.value)

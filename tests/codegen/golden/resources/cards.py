@@ -98,7 +98,8 @@ class Cards:
             ValidationError: An argument breaks a rule; nothing was sent.
             ConnectFailed: Proven: nothing was sent.
             ApiError: The server refused. DuplicateOrder: the order number was used before.
-            OutcomeUnknown: It may have happened: look it up by its order number first.
+            OutcomeUnknown: It may have happened: no query knows it by an order number, so look what
+                has changed first.
 
         Source: seed: Create Card
         """
