@@ -22,18 +22,12 @@ NOT_FINAL: Final = 5
 PARKED: Final = 6
 DIFFERENT: Final = 7
 
-<<<<<<< HEAD
-_LOOK_UP = "look it up before anything is sent again: fincard transactions operations{order}"
-_CREDENTIALS = "check the credentials and the tenant{doctor}"
-_AGAIN = "nothing was changed; try again{doctor}"
-=======
 _LOOK_UP = "look it up before anything is sent again: fincard {query}{order}"
 _COMPARE = "no query knows it by its number: compare the balances before anything is sent again"
 _ANY: Final = "cards.open"
 """Stands in where an error names no operation: all that happens to cards is in one query."""
-_CREDENTIALS = "check the credentials and the tenant; `fincard doctor` shows which are in use"
-_AGAIN = "nothing was changed; try again, or see what `fincard doctor` says"
->>>>>>> main
+_CREDENTIALS = "check the credentials and the tenant{doctor}"
+_AGAIN = "nothing was changed; try again{doctor}"
 
 _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (
@@ -75,24 +69,16 @@ _DOCTOR: Final = "; `fincard doctor` checks settings, connection and login"
 
 def advice(error: errors.FincardError, *, in_doctor: bool = False) -> str:
     """One line that says what to do; `fincard doctor` is not told to run itself."""
-    order = f" --merchant-order-no {error.order_no}" if error.order_no else ""
-    return _text(error).format(order=order, doctor="" if in_doctor else _DOCTOR)
+    doctor = "" if in_doctor else _DOCTOR
+    return _text(error).format(look_up=_look_up(error), doctor=doctor)
 
 
 def _text(error: errors.FincardError) -> str:
     if login_refused(error):
         return _CREDENTIALS
     if _proves_nothing(error):
-<<<<<<< HEAD
-        return f"it may have happened all the same; {_LOOK_UP}"
+        return "it may have happened all the same; {look_up}"
     return next((text for kind, text in _ADVICE if isinstance(error, kind)), _OTHERWISE)
-=======
-        return _filled("it may have happened all the same; {look_up}", error)
-    for kind, text in _ADVICE:
-        if isinstance(error, kind):
-            return _filled(text, error)
-    return _OTHERWISE
->>>>>>> main
 
 
 def login_refused(error: errors.FincardError) -> bool:
@@ -121,12 +107,6 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield from leaves(error)
         else:
             yield error
-<<<<<<< HEAD
-=======
-
-
-def _filled(text: str, error: errors.FincardError) -> str:
-    return text.format(look_up=_look_up(error))
 
 
 def _look_up(error: errors.FincardError) -> str:
@@ -136,4 +116,3 @@ def _look_up(error: errors.FincardError) -> str:
         return _COMPARE
     order = f" --merchant-order-no {error.order_no}" if error.order_no else ""
     return _LOOK_UP.format(query=query.replace(".", " "), order=order)
->>>>>>> main

@@ -30,12 +30,8 @@ Row: TypeAlias = Mapping[str, object]
 FORMATS: Final = ("table", "json", "ndjson", "csv")
 _UNLIMITED: Final = 10_000
 _GAP: Final = 2
-<<<<<<< HEAD
-_AMOUNT: Final = re.compile(r"(^|_)amount$")
-_MONEY: Final = re.compile(r"amount|fee|price|quota")
-=======
+_AMOUNT: Final = re.compile(r"(^|_)(amount|balance)$")
 _MONEY: Final = re.compile(r"amount|balance|fee|price|quota")
->>>>>>> main
 
 
 def printable(text: str) -> str:
