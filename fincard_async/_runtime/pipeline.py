@@ -33,7 +33,7 @@ from fincard_async._sansio.options import CallOptions, Lane, RetryPolicy
 from fincard_async._sansio.order_no import NUMBER_BYTES, mint
 from fincard_async._sansio.outcome import conclude, from_failure, not_sent
 from fincard_async._sansio.refusals import RefusalRow
-from fincard_async._sansio.requests import Prepared, build_request, with_order_number
+from fincard_async._sansio.requests import Prepared, build_request, order_no_of, with_order_number
 from fincard_async._sansio.responses import interpret
 from fincard_async._sansio.retry import (
     COST,
@@ -135,7 +135,7 @@ class Pipeline:
         """
         self.home.enter()
         settings = merge(self.settings, options)
-        if operation.mutates:
+        if operation.mutates and order_no_of(operation, request) is None:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
             request = with_order_number(operation, request, minted)
         prepared = build_request(operation, request, money_as=settings.money_as, path=path)

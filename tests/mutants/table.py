@@ -405,6 +405,20 @@ MUTANTS: Final = (
         (WINDOWS,),
     ),
     Mutant(
+        "bulk: the drain begins with the intent",
+        "bulk/plan.py",
+        "    if event in _GIVES_UP:\n",
+        "    if False:\n",
+        (WINDOWS,),
+    ),
+    Mutant(
+        "bulk: the clock on the wall alone proves that time has passed",
+        "bulk/driver.py",
+        "        waited = driver.waited(self._given_up_at)\n",
+        "        waited = True\n",
+        (WINDOWS,),
+    ),
+    Mutant(
         "bulk: rows of one card at once",
         "bulk/store.py",
         "        if in_turn:\n",
