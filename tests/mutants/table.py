@@ -295,7 +295,7 @@ MUTANTS: Final = (
     Mutant(
         "an unknown outcome is no doubt",
         _RUN,
-        "        if not isinstance(final, OutcomeUnknown):\n",
+        "        if not isinstance(final, OutcomeUnknown | IdempotencyConflict):\n",
         "        if True:\n",
         (CAUSES,),
     ),
