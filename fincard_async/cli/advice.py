@@ -36,8 +36,8 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     ),
     (
         GuardTripped,
-        "nothing was sent; raise the limit (--max-rows, --max-total) if you mean it, or split the"
-        " file",
+        "nothing was sent; if you mean it, raise the limit (--max-rows, --max-total,"
+        " --ignore-funds), or split the file",
     ),
     (errors.ValidationError, "nothing was sent; `--help` after the command says what it takes"),
     (errors.UsageError, "nothing was sent"),

@@ -940,6 +940,20 @@ MUTANTS: Final = (
         ("top/postgres/test_failures.py::test_commits_are_durable_whatever_the_role_says",),
     ),
     Mutant(
+        "a creation without a number is sent again",
+        _RETRY,
+        'return "none" if operation.order_number is None else policy.dedupe',
+        "return policy.dedupe",
+        ("client/test_accounts.py",),
+    ),
+    Mutant(
+        "any bare word is a transfer",
+        "_sansio/responses.py",
+        'data.strip() == b"true"',
+        'data.strip() in (b"true", b"false", b"null")',
+        ("client/test_accounts.py",),
+    ),
+    Mutant(
         "a number in doubt is anybody's",
         _RUN,
         "in_doubt=operation.mutates and self.doubts.check(prepared),",
