@@ -355,7 +355,7 @@ MUTANTS: Final = (
     Mutant(
         "bulk: no lock",
         "bulk/lock.py",
-        "                _flock(fd)\n",
+        "                lock_file(fd)\n",
         "                pass\n",
         (LOCK,),
     ),
