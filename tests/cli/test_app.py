@@ -101,6 +101,7 @@ def test_plain_http_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "https" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_unreachable_server(tmp_path: Path) -> None:
     """A server that is not there is an error without a traceback."""
     settings = {
@@ -228,6 +229,7 @@ def test_without_the_extra(missing: str, tmp_path: Path) -> None:
     assert 'pip install "fincard-async[cli]"' in done.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_installation_is_not_hidden(tmp_path: Path) -> None:
     """Another missing module is an error of its own, not a missing extra."""
     code = "import sys; sys.modules['msgspec'] = None; from fincard_async.cli import main; main()"

@@ -33,7 +33,7 @@ from fincard_async.bulk import (
     Report,
     RowState,
     SqliteJournal,
-    run_chunk,
+    run_rows,
 )
 from fincard_async.bulk.entry import Entry, Header
 from fincard_async.bulk.kinds import kinds, operation_of
@@ -233,7 +233,7 @@ class World:
 
     async def chunk(self, journal: Journal, **settings: Any) -> Report:
         """Run rows of a journal that is open."""
-        return await run_chunk(self.client, journal, clock=self.clock, **settings)
+        return await run_rows(self.client, journal, clock=self.clock, **settings)
 
     @property
     def ledger(self) -> Ledger:
