@@ -358,7 +358,7 @@ MUTANTS: Final = (
     Mutant(
         "bulk: no lock",
         "bulk/lock.py",
-        "                _flock(fd)\n",
+        "                lock_file(fd)\n",
         "                pass\n",
         (LOCK,),
     ),
