@@ -329,7 +329,9 @@ class SqliteJournal:
         if latest and self._failure is None:
             try:
                 self._store.write(tuple(latest.values()))
-            except JournalError as error:
+            except Exception as error:  # noqa: BLE001 - nobody knows what is on the disk now
+                if not isinstance(error, JournalError):
+                    error = self._error(f"failed: {type(error).__name__}")
                 self._failure = error
         for job in jobs:
             if isinstance(job, _Job):
