@@ -33,7 +33,7 @@ from fincard_async._sansio.options import CallOptions, Lane, RetryPolicy
 from fincard_async._sansio.order_no import NUMBER_BYTES, mint
 from fincard_async._sansio.outcome import conclude, from_failure, not_sent
 from fincard_async._sansio.refusals import RefusalRow
-from fincard_async._sansio.requests import Prepared, build_request, with_order_number
+from fincard_async._sansio.requests import Prepared, build_request, order_no_of, with_order_number
 from fincard_async._sansio.responses import interpret
 from fincard_async._sansio.retry import (
     COST,
@@ -48,7 +48,13 @@ from fincard_async._sansio.retry import (
     settling_time,
 )
 from fincard_async._sansio.retry_after import read_retry_after
-from fincard_async.errors import FincardError, OutcomeUnknown, Unauthenticated, UsageError
+from fincard_async.errors import (
+    FincardError,
+    IdempotencyConflict,
+    OutcomeUnknown,
+    Unauthenticated,
+    UsageError,
+)
 
 from .auth import Authorization
 from .deadline import seconds_for
@@ -142,14 +148,14 @@ class Pipeline:
         self.home.enter()
         settings = self.settings if options is None else merge(self.settings, options)
         mutates, listening = operation.mutates, self.observers.listening
-        if mutates:
+        if mutates and order_no_of(operation, request) is None:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
             request = with_order_number(operation, request, minted)
         prepared = build_request(operation, request, money_as=settings.money_as, path=path)
         now, seconds = self.clock.monotonic(), seconds_for(settings.timeout)
         kept = settling_time(operation, settings.retry, seconds) if mutates else 0.0
         # An earlier call with this number that nobody settled is an open attempt of the order.
-        in_doubt = mutates and prepared.order_no in self.doubts
+        in_doubt = mutates and self.doubts.check(prepared)
         call = next_call() if listening else 0
         progress = _Progress(now, now + seconds - kept, call, in_doubt)
         if listening:
@@ -208,13 +214,15 @@ class Pipeline:
             if remaining <= 0 or LEAST_LEFT > remaining < settings.timeout / 2:
                 raise not_sent("the deadline passed before the request was sent")
             if mutates:
-                self.doubts.add(prepared.order_no, prepared.operation.name)
+                self.doubts.add(prepared)
             longest = settings.retry.attempt_timeout
             headers = self.headers.of(settings.headers, header)
             response: HttpResponse | None = None
             try:
                 response = await self.transport.send(
-                    HttpRequest(prepared.path, headers, prepared.body),
+                    HttpRequest(
+                        prepared.path, headers, prepared.body, prepared.operation.most_bytes
+                    ),
                     remaining if remaining < longest else longest,
                 )
                 result = interpret(
@@ -296,7 +304,7 @@ class Pipeline:
             attempts=progress.attempts,
             in_doubt=progress.in_doubt,
         )
-        if not isinstance(final, OutcomeUnknown):
+        if not isinstance(final, OutcomeUnknown | IdempotencyConflict):
             self.doubts.clear(prepared.order_no)
         self._tell("finished", prepared, progress, final)
         return final

@@ -21,7 +21,7 @@ from .audit import Audit, Difference, Found, audit
 from .breaker import BreakerLimits
 from .checks import check_rows
 from .decisions import Decision, resolve
-from .engine import EngineSettings, run_chunk
+from .engine import EngineSettings, run_rows
 from .entry import Entry, Header, Reason, RowState
 from .faults import InputError, InputFault
 from .funds import wallet_funds
@@ -78,6 +78,6 @@ __all__ = [
     "read_results",
     "read_rows",
     "resolve",
-    "run_chunk",
+    "run_rows",
     "wallet_funds",
 ]

@@ -23,7 +23,7 @@ from fincard_async._sansio.secret import Secret
 from fincard_async.client import FincardClient
 from fincard_async.errors import ValidationError
 
-from .engine import EngineSettings, run_chunk as run_rows
+from .engine import EngineSettings, run_rows
 from .entry import FINAL, Header, RowState
 from .guards import make_guards
 from .kinds import PERMANENT, BulkKind, operation_of

@@ -27,6 +27,8 @@ _EVENTS: Final[Mapping[str, tuple[RowState, Event]]] = {
     "withdraw": (RowState.PLANNED, Event.WITHDRAWN),
 }
 """By decision: the state that a row must be in, and what happens to it."""
+_NOT_FOUND: Final = (Reason.ABSENT, Reason.UNPROVABLE)
+"""Why rows are parked of whose number the server has no order."""
 _READ: Final = 1000
 
 
@@ -122,7 +124,7 @@ def _decided(entry: Entry, decision: Decision, now: int) -> Entry:
         raise _fault(
             decision, f"is {entry.state.value}, and only what is {state.value} can be decided so"
         )
-    if event is Event.JUDGED_RESEND and entry.reason is not Reason.ABSENT:
+    if event is Event.JUDGED_RESEND and entry.reason not in _NOT_FOUND:
         raise _fault(decision, "cannot be sent again: the server has an order of its number")
     card_no = decision.card_no or entry.target
     if event is Event.JUDGED_ISSUED and not card_no:

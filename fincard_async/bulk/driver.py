@@ -28,8 +28,8 @@ from fincard_async.errors import (
 from .breaker import Breaker
 from .entry import Entry, Reason, RowState
 from .kinds import BulkOperationType
-from .lookup import ENDS_THE_RUN, controls_hold, look_up
-from .plan import Event, ForbiddenTransition, advance, learn, replace
+from .lookup import ENDS_THE_RUN, controls_hold, has_orders, look_up
+from .plan import Event, ForbiddenTransition, advance, learn, replace, storable
 from .planning import Secrets
 from .ports import Journal
 from .records import from_payload
@@ -57,6 +57,10 @@ _ONE_PATIENT_SEND: Final = CallOptions(
     retry=RetryPolicy(dedupe="none", settle=False, attempt_timeout=PATIENT_SECONDS),
 )
 _CUT_SHORT: Final = "an earlier run ended while this order was under way"
+_MISSING: Final = {
+    Reason.ABSENT: "sent once, and the server has no such order",
+    Reason.UNPROVABLE: "sent and not found, and the server has no order to check the query with",
+}
 _ABSENCE: Final = {
     Next.SEND: Event.ABSENT,
     Next.WAIT: Event.ABSENT,
@@ -171,12 +175,28 @@ class Driver:
             self._controlled_at = began
         return (await look_up(self.client, entry.order_no)).absent
 
+    async def may_prove_absence(self, entry: Entry, began: int) -> bool:
+        """False if all has drained and still no look-up can prove anything, now or ever."""
+        if not drained(entry, began, self.policy.windows):
+            return True
+        return await has_orders(self.client, self._operation)
+
+    def waited(self, since: float | None) -> bool:
+        """True if enough real time has passed, whatever the clock on the wall says meanwhile."""
+        windows = self.policy.windows
+        return since is None or self._clock.monotonic() - since >= windows.drained
+
+    def monotonic(self) -> float:
+        """Seconds that never go back or jump ahead."""
+        return self._clock.monotonic()
+
     def note(self, before: Entry, after: Entry) -> Entry:
         """Record what a row has become (B3), and hand it out if that is its end."""
         for secret in self._secrets.get(after.seq, {}).values():
             if after.message:
                 masked = after.message.replace(secret.reveal(), "[secret]")
                 after = replace(after, message=masked)
+        after = storable(after)
         if after != before:
             self._journal.record(after)
             self._tally.moved(before.state, after.state)
@@ -212,6 +232,8 @@ class _Effort:
         self._error: FincardError | None = None
         self._looked_up = self._unsent = 0
         self._sent = False
+        self._given_up_at: float | None = None
+        """When the last attempt of this run was, if there was one."""
 
     async def make(self) -> None:
         """Ask and send by turns, until the row is at rest or enough was tried."""
@@ -231,6 +253,7 @@ class _Effort:
             [self._entry] = await self._driver.intend([self._entry])
         self._intended, self._next, self._sent = False, Next.WAIT, True
         self._entry, self._error = await self._driver.send(self._entry)
+        self._given_up_at = self._driver.monotonic()
         alone = self._entry.state is RowState.INTENT and self._entry.open == 1
         self._refusal = self._error if alone and isinstance(self._error, ApiError) else None
         if not isinstance(self._error, ConnectFailed):
@@ -269,15 +292,18 @@ class _Effort:
 
     async def _weigh_absence(self, began: int) -> None:
         driver, entry = self._driver, self._entry
-        proven = await driver.proves_absent(entry, began)
-        self._next = after_absence(entry, began, driver.policy, proven=proven)
+        waited = driver.waited(self._given_up_at)
+        proven = waited and await driver.proves_absent(entry, began)
+        provable = proven or not waited or await driver.may_prove_absence(entry, began)
+        self._next = after_absence(entry, began, driver.policy, proven=proven, provable=provable)
         park = self._next is Next.PARK
+        missing = Reason.ABSENT if proven else Reason.UNPROVABLE
         after = advance(
             entry,
             _ABSENCE[self._next],
             now=driver.now(),
-            reason=Reason.ABSENT if park else None,
-            message="sent once, and the server has no such order" if park else None,
+            reason=missing if park else None,
+            message=_MISSING[missing] if park else None,
         )
         self._entry = driver.note(entry, after)
 

@@ -84,7 +84,7 @@ class EngineSettings:
             raise ValidationError(f"dedupe must be one of {', '.join(get_args(Dedupe))}")
 
 
-async def run_chunk(
+async def run_rows(
     client: FincardClient,
     journal: Journal,
     *,
@@ -272,11 +272,14 @@ class _Crew:
     """The tasks of one run. An error that ends it is kept until nothing is in flight."""
 
     def __init__(self, driver: Driver, run: _Run, tally: Tally) -> None:
+        # Where nothing may be sent twice, an intent that a crash leaves unsent ends as parked.
+        most_ahead = run.settings.concurrency if driver.policy.dedupe == "none" else MOST_AHEAD
         self._driver = driver
         self._run = run
         self._tally = tally
         self._concurrency = run.settings.concurrency
         self._ahead = min(MOST_AHEAD, self._concurrency)
+        self._most_ahead = most_ahead
         self._fed = 0
         self.failure: Exception | None = None
 
@@ -323,7 +326,7 @@ class _Crew:
                 self._fed += len(entries)
                 ready = await self._driver.intend(entries) if planned else entries
                 if await line.put(ready):
-                    self._ahead = min(MOST_AHEAD, 2 * self._ahead)
+                    self._ahead = min(self._most_ahead, 2 * self._ahead)
         line.close()
 
     async def _work(self, line: Line[Entry], intended: bool) -> None:

@@ -62,6 +62,9 @@ class Reason(enum.Enum):
     """The server took back what it had said of an accepted order, such as its card."""
     ABSENT = "absent"
     """Sent; the server does not refuse a repeated number, and later had no such order."""
+    UNPROVABLE = "unprovable"
+    """Sent, and not found later; but the server has no order at all by which the query could be
+    checked, so that not to find one proves nothing."""
 
     @property
     def question(self) -> str:
@@ -74,6 +77,7 @@ _QUESTIONS: Final = {
     Reason.SEVERAL: "which of the orders under this number is wanted, and what of the others?",
     Reason.CONTRADICTION: "which of the two answers of the server is true?",
     Reason.ABSENT: "does the provider confirm that this order was never carried out?",
+    Reason.UNPROVABLE: "does the provider know anything of an order of this number?",
 }
 
 
@@ -108,6 +112,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True
     first_sent_at: int | None = None
     """When the first attempt that may still be open began; epoch milliseconds, as all times."""
     last_sent_at: int | None = None
+    """When the last attempt that may still be open began; once it is given up, when that was."""
     ended_at: int | None = None
     """When the row became final or was parked."""
     card_no: str | None = None

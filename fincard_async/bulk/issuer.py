@@ -17,7 +17,7 @@ from fincard_async.client import FincardClient
 from fincard_async.errors import UsageError, ValidationError
 
 from .breaker import BreakerLimits
-from .engine import EngineSettings, run_chunk
+from .engine import EngineSettings, run_rows
 from .entry import Header, RowState
 from .guards import Estimate, GuardTripped, make_guards
 from .journal import SqliteJournal
@@ -201,7 +201,7 @@ class BulkOperation:
         await self._journal.open(self._header(job), plan)
         try:
             await self._ask_first(plan, job)
-            report = await run_chunk(
+            report = await run_rows(
                 self._client,
                 self._journal,
                 secrets=plan.secrets,

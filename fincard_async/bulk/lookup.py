@@ -78,6 +78,17 @@ async def controls_hold(client: FincardClient, operation: BulkOperationType) -> 
         return False
 
 
+async def has_orders(client: FincardClient, operation: BulkOperationType) -> bool:
+    """False if the server certainly has no order, so that no control can ever hold."""
+    deadline = client._clock.monotonic() + _CONTROL_SECONDS
+    try:
+        return bool(await client._settler().newest(operation, 1, deadline))
+    except ENDS_THE_RUN:
+        raise
+    except FincardError:
+        return True
+
+
 async def newest_orders(
     client: FincardClient, kind: str | None, pages: int
 ) -> AsyncIterator[Sequence[OperationRecord]]:

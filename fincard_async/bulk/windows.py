@@ -65,11 +65,15 @@ class Next(enum.Enum):
     WAIT = "wait"
     """Ask again later; it proves nothing yet."""
     PARK = "park"
-    """Proven absent, but sending it again was not allowed."""
+    """Proven absent, but sending it again was not allowed; or it cannot be proven."""
 
 
 def drained(entry: Entry, now: int, windows: Windows) -> bool:
-    """True if no attempt of the row can arrive any more; ``now`` in epoch milliseconds."""
+    """True if no attempt of the row can arrive any more; ``now`` in epoch milliseconds.
+
+    Counted from when the last attempt was given up, not from its intent, which may be much older:
+    an attempt whose intent is durable waits for a worker first.
+    """
     last = entry.last_sent_at
     return last is not None and now - last >= windows.drained * 1000
 
@@ -92,7 +96,9 @@ def may_send(entry: Entry, now: int, policy: Policy) -> bool:
     return policy.dedupe != "none" and remembered(entry, now, policy.windows)
 
 
-def after_absence(entry: Entry, now: int, policy: Policy, *, proven: bool) -> Next:
+def after_absence(
+    entry: Entry, now: int, policy: Policy, *, proven: bool, provable: bool = True
+) -> Next:
     """What to do with a row that has open attempts and no order.
 
     Args:
@@ -101,8 +107,11 @@ def after_absence(entry: Entry, now: int, policy: Policy, *, proven: bool) -> Ne
         policy: What the server promises.
         proven: The look-up was complete, its controls hold, and it began after everything had
             drained.
+        provable: False if everything has drained and the server has no order to check it with.
     """
     if proven:
         allowed = policy.dedupe != "none" or policy.resend_after_drain
         return Next.SEND_ANEW if allowed else Next.PARK
-    return Next.SEND if may_send(entry, now, policy) else Next.WAIT
+    if may_send(entry, now, policy):
+        return Next.SEND
+    return Next.WAIT if provable else Next.PARK

@@ -14,8 +14,9 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import structs
 
-from fincard_async._sansio.envelope import MAX_BODY_BYTES, render_envelope
+from fincard_async._sansio.envelope import render_envelope
 from fincard_async._sansio.messages import HttpResponse, Reason, TransportFailure
+from fincard_async._sansio.sizes import MAX_BODY_BYTES
 
 from .altered import another_value, huge_number, no_value, unknown_value
 from .exchange import HEADERS

@@ -6,11 +6,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from fincard_async._sansio.messages import HttpResponse
 from fincard_async._sansio.options import RetryPolicy
-from fincard_async.bulk import Reason, Report, RowState, Windows
+from fincard_async.bulk import (
+    Decision,
+    Reason,
+    Report,
+    RowState,
+    SqliteJournal,
+    Windows,
+    resolve,
+)
 from fincard_async.bulk.entry import Entry
 from fincard_async.bulk.windows import (
     Next,
@@ -22,7 +31,7 @@ from fincard_async.bulk.windows import (
 )
 from fincard_async.errors import ValidationError
 from fincard_async.sandbox.catalog import PREPAID
-from fincard_async.testing import reply
+from fincard_async.testing import FakeClock, reply
 
 from .kit import World, first, number_of, rows_of, states, world_in
 
@@ -117,6 +126,9 @@ def test_after_absence(dedupe: Any, allowed: bool, now: int, proven: bool, expec
     """The whole table of what follows from a look-up that found nothing. (correctness 3.4)"""
     policy = Policy(dedupe=dedupe, resend_after_drain=allowed)
     assert after_absence(entry(), now, policy, proven=proven) is expected
+    waits = expected is Next.WAIT
+    without = after_absence(entry(), now, policy, proven=proven, provable=proven)
+    assert without is (Next.PARK if waits else expected)
 
 
 @pytest.mark.parametrize("wrong", [{"arrives": 0}, {"remembers": 1800}, {"lags": -1}], ids=str)
@@ -196,14 +208,13 @@ async def test_no_dedupe_resend_after_drain(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("kind", ["no order is known", "filter is ignored", "one look lies"])
+@pytest.mark.parametrize("kind", ["filter is ignored", "one look lies"])
 async def test_no_proof_without_controls(tmp_path: Path, kind: str) -> None:
     """Absence is not believed while the query's controls fail or a second look says otherwise:
     a request that arrived would be doubled."""
     async with world_in(tmp_path, dedupe="none") as world:
-        if kind != "no order is known":
-            await known_order(world)
-        world.wire.fate = first("lost before" if kind == "no order is known" else "lost after")
+        await known_order(world)
+        world.wire.fate = first("lost after")
         mine = {number_of(row) for row in ROWS}
         looks = dict.fromkeys(mine, 0)
 
@@ -212,7 +223,6 @@ async def test_no_proof_without_controls(tmp_path: Path, kind: str) -> None:
             if number in mine:
                 looks[number] += 1
             lies = {
-                "no order is known": False,
                 "filter is ignored": number != "",
                 "one look lies": number in mine and looks[number] == 1,
             }
@@ -226,6 +236,120 @@ async def test_no_proof_without_controls(tmp_path: Path, kind: str) -> None:
         report = await world.run(ROWS, **settings)
         assert report.counts[RowState.PARKED] == 0
         assert [world.wire.attempts[number_of(row)] for row in ROWS] == [1, 1, 1]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("resend", [False, True])
+async def test_without_any_order_nothing_is_provable(tmp_path: Path, resend: bool) -> None:
+    """On a server without any order a look-up cannot be checked: after the drain the rows are
+    parked, never sent again, and a person can have them sent."""
+    settings: dict[str, Any] = {"dedupe": "none", "resend_after_drain": resend}
+    async with world_in(tmp_path, dedupe="none") as world:
+        world.wire.fate = first("lost before")
+        assert states(await world.run(ROWS, **settings)) == {RowState.UNKNOWN: 3}
+        world.clock.advance(WINDOWS.drained)
+        report = await world.run(ROWS, **settings)
+        assert states(report) == {RowState.PARKED: 3}
+        assert {row.reason for row in report.results} == {Reason.UNPROVABLE}
+        assert [world.wire.attempts[number_of(row)] for row in ROWS] == [1, 1, 1]
+        resends = [Decision(row_id=row.row_id, decision="resend", evidence="mail") for row in ROWS]
+        await resolve(SqliteJournal(world.path), resends, clock=world.clock)
+        assert (await world.run(ROWS, **settings)).ok
+        world.assert_exact(ROWS)
+
+
+@pytest.mark.anyio
+async def test_a_list_that_fails_is_no_empty_server(tmp_path: Path) -> None:
+    """If the server cannot be asked for its orders, rows stay unknown: a later run may prove it."""
+    async with world_in(tmp_path, dedupe="none") as world:
+        world.wire.fate = first("lost before")
+        await world.run(ROWS, dedupe="none")
+        world.clock.advance(WINDOWS.drained)
+        world.wire.answer_look_up = lambda response: (
+            response
+            if "merchantOrderNo" in world.wire.look_ups[-1]
+            else reply(status=400, msg="no")
+        )
+        assert states(await world.run(ROWS, dedupe="none")) == {RowState.UNKNOWN: 3}
+
+
+# -- An intent is older than its attempt -----------------------------------------------------------
+
+SENDS_AGAIN: dict[str, Any] = {"dedupe": "none", "resend_after_drain": True, "concurrency": 1}
+
+
+@pytest.mark.anyio
+async def test_time_in_line_is_no_drain(tmp_path: Path) -> None:
+    """A row whose intent had to wait for a slow row before it is not drained when it is lost."""
+    async with world_in(tmp_path, dedupe="none") as world:
+        await known_order(world)
+        slow, last = number_of(ROWS[0]), number_of(ROWS[-1])
+
+        async def hold(number: str) -> None:
+            if number == slow:
+                await anyio.wait_all_tasks_blocked()  # by now the next intents are durable
+                world.clock.advance(2 * WINDOWS.drained)
+
+        world.wire.hold = hold
+        world.wire.fate = lambda number, attempt: "answer" if number == slow else "late"
+        report = await world.run(ROWS, **SENDS_AGAIN)
+        assert states(report) == {RowState.ISSUED: 1, RowState.UNKNOWN: 2}
+        assert world.wire.attempts[last] == 1
+        await world.wire.deliver_late()
+        assert (await world.run(ROWS, **SENDS_AGAIN)).ok
+        assert world.ledger.cards == 4
+
+
+@pytest.mark.anyio
+async def test_time_before_a_crash_is_no_drain(tmp_path: Path) -> None:
+    """Nobody knows when the last run sent what it left behind: the drain begins with this one."""
+    async with world_in(tmp_path, dedupe="none") as world:
+        await known_order(world)
+
+        with anyio.CancelScope() as crash:
+
+            async def hold(number: str) -> None:
+                world.clock.advance(2 * WINDOWS.drained)  # such as a machine that slept
+                crash.cancel()
+
+            world.wire.hold = hold
+            world.wire.fate = lambda number, attempt: "late"
+            await world.run(ROWS[:1], **SENDS_AGAIN)
+        assert crash.cancelled_caught
+        world.wire.hold = lambda _: anyio.lowlevel.checkpoint()
+        assert states(await world.run(ROWS[:1], **SENDS_AGAIN)) == {RowState.UNKNOWN: 1}
+        assert world.wire.attempts[number_of(ROWS[0])] == 1
+        world.clock.advance(WINDOWS.drained)
+        world.wire.fate = first()
+        assert (await world.run(ROWS[:1], **SENDS_AGAIN)).ok
+
+
+class SetClock(FakeClock):
+    """A clock on the wall that can be set."""
+
+    ahead = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.ahead
+
+
+@pytest.mark.anyio
+async def test_a_clock_that_is_set_is_no_drain(tmp_path: Path) -> None:
+    """If the clock is put forward while a row is looked up, no time has passed for the request."""
+    async with world_in(tmp_path, dedupe="none") as world:
+        await known_order(world)
+        clock = SetClock()
+        world.wire.fate = lambda number, attempt: "late"
+
+        def put_forward() -> None:
+            clock.ahead = 2 * WINDOWS.drained
+
+        world.wire.before_look_up = put_forward
+        report = await world.run(ROWS, clock=clock, **SENDS_AGAIN)
+        assert states(report) == {RowState.UNKNOWN: 3}
+        await world.wire.deliver_late()
+        assert (await world.run(ROWS, clock=clock, **SENDS_AGAIN)).ok
+        assert world.ledger.cards == 4
 
 
 async def _forgetting(world: World, hours: float) -> Report:
