@@ -6,6 +6,7 @@
       UsageError           nothing was sent; the call or the settings are wrong
         ValidationError      an argument breaks a rule of the API (also a ValueError)
           ArgumentTypeError    a wrong type, such as a float for money (also a TypeError)
+        IdempotencyConflict  the order number is in doubt, and was for another request
         ConfigError          a setting is missing or cannot be used
         MissingExtraError    an optional dependency is not installed
         ClientClosed         the client was closed
@@ -22,6 +23,7 @@
         UnexpectedRedirect   a 3xx answer; redirects are never followed
         ResponseTooLarge     longer than the limit
         ResponseMismatch     the answer names another order or card than the request
+        StatusContradiction  an order that was final is now final in the other way
         IncompletePagination the pages of a list do not add up; rows are missing
         BadReplySignature    the reply's signature does not verify
       ApiError             the server refused
@@ -112,6 +114,13 @@ class ArgumentTypeError(ValidationError, TypeError):
     """An argument has a wrong type, such as a float for money; nothing was sent."""
 
 
+class IdempotencyConflict(UsageError):
+    """An order number that is in doubt was given for another request; nothing was sent.
+
+    The open order may still be carried out: settle it, or give this one a number of its own.
+    """
+
+
 class ConfigError(UsageError):
     """A setting is missing or cannot be used; the message names the variable."""
 
@@ -179,6 +188,22 @@ class ResponseTooLarge(ReplyError):
 
 class ResponseMismatch(ReplyError):
     """The reply names another order or card than the request."""
+
+
+class StatusContradiction(ReplyError):
+    """An order was seen to succeed and to fail. Neither is believed: a person must ask.
+
+    Attributes:
+        first: The final status that was seen first.
+        then: The other one.
+    """
+
+    def __init__(
+        self, message: str, *, first: str = "", then: str = "", order_no: str | None = None
+    ) -> None:
+        super().__init__(message, order_no=order_no)
+        self.first = first
+        self.then = then
 
 
 class IncompletePagination(ReplyError):

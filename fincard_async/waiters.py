@@ -19,9 +19,10 @@ import anyio
 from ._generated.events import OperationEvent
 from ._generated.models.common import OperationStatus
 from ._generated.operations import load
+from ._runtime.hooks import logger
 from ._sansio.settlement import Sought
 from ._sansio.webhook import Event
-from .errors import FincardError, TimedOut, UsageError, ValidationError
+from .errors import FincardError, StatusContradiction, TimedOut, UsageError, ValidationError
 
 if TYPE_CHECKING:
     from ._generated.models.cards import Activation, CardOperation
@@ -58,6 +59,8 @@ async def wait_until_final(
 
     Raises:
         TimedOut: It was not final in time; ``order_no`` is on the error, and waiting may go on.
+        StatusContradiction: It was final before (in ``operation``, or in a webhook), and the query
+            says that it ended the other way.
         UsageError: The client cannot be used, such as after it was closed.
         FincardError: The last query before the end failed.
     """
@@ -69,7 +72,10 @@ async def wait_until_final(
     hub = _hub(client)
     if inbox is not None:
         hub.listen(inbox)
-    return await hub.wait(number, hub.clock.monotonic() + timeout)
+    record = await hub.wait(number, hub.clock.monotonic() + timeout)
+    if not isinstance(operation, str):
+        _agree(number, operation.status, record.status)
+    return record
 
 
 def attach(client: FincardClient, inbox: Inbox) -> None:
@@ -84,6 +90,7 @@ class _Wait:
     waiters: int = 0
     record: OperationRecord | None = None
     failure: FincardError | None = None
+    contradiction: StatusContradiction | None = None
     asked: int = 0
     next_at: float = 0.0
 
@@ -136,6 +143,8 @@ class _Hub:
                         await self.turn.wait()
                 else:
                     await self._round(deadline)
+            if wait.contradiction is not None:
+                raise wait.contradiction
             return wait.record
         finally:
             wait.waiters -= 1
@@ -208,8 +217,27 @@ class _Hub:
 
 
 def _take(wait: _Wait, record: OperationRecord | None) -> None:
-    if record is not None and record.status in FINAL:
+    """The first final status stays; another one after it ends the wait loudly."""
+    if record is None or record.status not in FINAL:
+        return
+    if wait.record is None:
         wait.record = record
+        return
+    try:
+        _agree(record.merchant_order_no or "", wait.record.status, record.status)
+    except StatusContradiction as error:
+        wait.contradiction = error
+
+
+def _agree(number: str, first: OperationStatus | None, then: OperationStatus | None) -> None:
+    if first in FINAL and then in FINAL and first is not then:
+        logger.error("order %s was %s, and now is %s", number, first, then)
+        raise StatusContradiction(
+            f"the order was {first}, and now is {then}",
+            first=str(first),
+            then=str(then),
+            order_no=number,
+        )
 
 
 _ANY: Final = load("cards.open")

@@ -48,7 +48,13 @@ from fincard_async._sansio.retry import (
     settling_time,
 )
 from fincard_async._sansio.retry_after import read_retry_after
-from fincard_async.errors import FincardError, OutcomeUnknown, Unauthenticated, UsageError
+from fincard_async.errors import (
+    FincardError,
+    IdempotencyConflict,
+    OutcomeUnknown,
+    Unauthenticated,
+    UsageError,
+)
 
 from .auth import Authorization
 from .deadline import seconds_for
@@ -138,7 +144,7 @@ class Pipeline:
             started=now,
             deadline=now + seconds - settling_time(operation, settings.retry, seconds),
             # An earlier call with this number that nobody settled is an open attempt of the order.
-            in_doubt=operation.mutates and prepared.order_no in self.doubts,
+            in_doubt=operation.mutates and self.doubts.check(prepared),
             call=next_call() if self.observers.listening else 0,
         )
         if self.observers.listening:
@@ -198,12 +204,15 @@ class Pipeline:
             if remaining < min(LEAST_LEFT, settings.timeout / 2) or remaining <= 0:
                 raise not_sent("the deadline passed before the request was sent")
             if mutates:
-                self.doubts.add(prepared.order_no, prepared.operation.name)
+                self.doubts.add(prepared)
             response: HttpResponse | None = None
             try:
                 response = await self.transport.send(
                     HttpRequest(
-                        prepared.path, self.headers.of(settings.headers, header), prepared.body
+                        prepared.path,
+                        self.headers.of(settings.headers, header),
+                        prepared.body,
+                        prepared.operation.most_bytes,
                     ),
                     min(remaining, settings.retry.attempt_timeout),
                 )
@@ -286,7 +295,7 @@ class Pipeline:
             attempts=progress.attempts,
             in_doubt=progress.in_doubt,
         )
-        if not isinstance(final, OutcomeUnknown):
+        if not isinstance(final, OutcomeUnknown | IdempotencyConflict):
             self.doubts.clear(prepared.order_no)
         self._tell("finished", prepared, progress, final)
         return final

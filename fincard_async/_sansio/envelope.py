@@ -16,10 +16,10 @@ import msgspec
 from fincard_async.errors import NotAnEnvelope
 
 from .codec import encode
+from .sizes import MAX_PARTS, MAX_QUOTES
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
-TOO_DEEP = "the reply is nested too deeply"
+TOO_DEEP = "the reply is nested too deeply, or has too many parts"
 T = TypeVar("T")
 _NULL, _TRUE, _ZERO = msgspec.Raw(b"null"), msgspec.Raw(b"true"), msgspec.Raw(b"0")
 _KEY = re.compile(rb'"([^"]*)"[ \t\r\n]*:')
@@ -86,7 +86,7 @@ _decoder = msgspec.json.Decoder(Envelope)
 
 
 def too_deep(body: bytes) -> bool:
-    """True if the body nests deeper than any answer of this API.
+    """True if the body nests deeper, or has more objects and lists, than any answer of this API.
 
     The decoder can exhaust a small thread stack, so this runs first. The count of opening brackets
     bounds the depth and lets nearly every body pass. A longer one loses its strings; then a run of
@@ -94,6 +94,8 @@ def too_deep(body: bytes) -> bool:
     brackets do not match, the decoder stops by itself.
     """
     opening = body.count(b"[") + body.count(b"{")
+    if opening > MAX_PARTS:
+        return True
     # Where rows follow each other, one closes before the next opens; inside of a string neither
     # does. So a page of many flat rows passes as well.
     if opening <= MAX_DEPTH or opening - body.count(b"},{") <= MAX_DEPTH:
@@ -112,7 +114,10 @@ def repeats_a_key(body: bytes) -> bool:
     """True if an object of the body names a key twice; decoders silently keep the last.
 
     Two readers of such a body may see two amounts, so no outcome of a mutation is taken from it.
+    Neither is it from one with so many texts that it would take long to tell.
     """
+    if body.count(b'"') > MAX_QUOTES:
+        return True
     if b"\\" not in body:
         # No text can hold a quote then, so these are all the keys; if all of them differ, none is
         # named twice.

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from .sizes import MAX_BODY_BYTES
+
 Reason = Literal["connect", "certificate", "pool", "lost", "timeout", "too-large", "malformed"]
 
 
@@ -16,6 +18,8 @@ class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     path: str
     headers: Mapping[str, str]
     body: bytes
+    most_bytes: int = MAX_BODY_BYTES
+    """A longer answer is not read to its end."""
 
     def __repr__(self) -> str:
         return f"HttpRequest(path={self.path!r})"

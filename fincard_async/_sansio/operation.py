@@ -14,6 +14,7 @@ from .codec import make_decoder
 from .envelope import PlainSuccess
 from .exact import Decodes
 from .model import Model, PageData
+from .sizes import MAX_BODY_BYTES, MAX_SECRET_BYTES, MAX_SECRET_PAGE_BYTES
 
 I = TypeVar("I", bound=Model, covariant=True)  # noqa: E741 - input
 O = TypeVar("O", covariant=True)  # noqa: E741 - output
@@ -121,6 +122,13 @@ class Operation(Generic[I, O]):
     def mutates(self) -> bool:
         """True if the operation changes something on the server."""
         return self.safety is not Safety.READ
+
+    @cached_property
+    def most_bytes(self) -> int:
+        """The longest answer that is read."""
+        if not self.sealed:
+            return MAX_BODY_BYTES
+        return MAX_SECRET_BYTES if self.shape == "object" else MAX_SECRET_PAGE_BYTES
 
     @cached_property
     def decoder(self) -> Decodes[object]:

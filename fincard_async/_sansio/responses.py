@@ -21,16 +21,18 @@ from fincard_async.errors import (
     DecodeError,
     NotAnEnvelope,
     ResponseMismatch,
+    ResponseTooLarge,
     UnexpectedRedirect,
 )
 
 from .codec import rewrite
 from .envelope import TOO_DEEP, Envelope, open_envelope, render_envelope, repeats_a_key, too_deep
 from .messages import HttpResponse
-from .model import Model
+from .model import Model, PageData
 from .operation import Operation
 from .refusals import RefusalRow, find_refusal
 from .secret import Secret
+from .sizes import MAX_VALUES, SMALL_BODY, oversize
 
 _LONG_DIGITS = re.compile(r"[0-9][0-9 -]{10,}[0-9]")
 _SAFE_FAULT = re.compile(r"(Object missing required field|Expected) [^'\"]*\Z")
@@ -50,9 +52,12 @@ def interpret(
         UnexpectedRedirect: Any 3xx.
         ApiError: The server refused; ``final`` on it tells whether that proves nothing happened.
         NotAnEnvelope, DecodeError: A 2xx whose body cannot be trusted.
+        ResponseTooLarge: Longer than this operation's answers may be, or a part of it is.
         ResponseMismatch: The answer names another order or card than the request.
     """
-    status = response.status
+    status, size = response.status, len(response.body)
+    if size > operation.most_bytes:  # a transport of the caller's own may not look at it
+        raise ResponseTooLarge(f"the reply is longer than {operation.most_bytes} bytes")
     if 300 <= status < 400:
         raise UnexpectedRedirect("the server answered with a redirect", status=status)
     if not 200 <= status < 300:
@@ -65,13 +70,23 @@ def interpret(
     result = _plain_result(operation, response.body)
     envelope = open_envelope(response.body) if result is None else None
     if operation.mutates and repeats_a_key(response.body):
-        raise DecodeError("the reply names a key twice")
+        raise DecodeError("the reply names a key twice, or has too many to tell")
     if envelope is not None:
         if not envelope.succeeded:
             raise _refusal_of(envelope, status, refusals, _sent_secrets(request, header))
         result = _good(_decoded(operation, bytes(envelope.data)))
+    if size > SMALL_BODY:
+        _check_sizes(response.body, result)
     _check_echo(operation, request, result)
     return _numbered(operation, request, result)
+
+
+def _check_sizes(body: bytes, result: object) -> None:
+    rows = result.records if isinstance(result, PageData) else result
+    what = oversize(body, result, rows)
+    del body, result, rows  # a traceback shows the variables
+    if what is not None:
+        raise ResponseTooLarge(what)
 
 
 def _plain_result(operation: Operation[Model, object], body: bytes) -> object | None:
@@ -146,6 +161,8 @@ def _good(found: object) -> object:
 def _decoded(operation: Operation[Model, object], data: bytes) -> object:
     try:
         if operation.aliases:
+            if len(data) > SMALL_BODY and data.count(b",") > MAX_VALUES:
+                return _Fault("it has too many values")
             data = _rename(operation.aliases, data)
         return operation.decoder.decode(_fit(operation, data))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
@@ -64,6 +64,10 @@ class EventKind(Generic[P]):
     secrets: tuple[str, ...] = ()
     """Names on the wire of fields that are secret in plain text, and are not kept."""
     aliases: tuple[tuple[str, str], ...] = ()
+
+    def __getstate__(self) -> dict[str, object]:
+        """What the schema says; what was made of it is made again."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @cached_property
     def decoder(self) -> Decodes[P]:

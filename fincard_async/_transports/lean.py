@@ -63,7 +63,7 @@ class LeanTransport:
         # From here to the write nothing awaits, so that "sent" is exactly what happens next. The
         # bytes are in no variable: a traceback would show them.
         try:
-            waiter = line.start(self._heads.render(request))
+            waiter = line.start(self._heads.render(request), request.most_bytes)
         except TransportFailure:
             line.close()
             raise

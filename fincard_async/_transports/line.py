@@ -84,9 +84,12 @@ class Line(asyncio.BufferedProtocol):
         poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    def start(self, data: bytes) -> asyncio.Future[Outcome]:
-        """Send a request, on a usable line; the future tells how the exchange ended."""
-        self._reader.expect()
+    def start(self, data: bytes, most: int) -> asyncio.Future[Outcome]:
+        """Send a request, on a usable line; the future tells how the exchange ended.
+
+        An answer with more than ``most`` bytes in its body is not read.
+        """
+        self._reader.expect(most)
         waiter = self._waiter = self._loop.create_future()
         if len(data) <= WRITE_BYTES:
             self._transport.write(data)

@@ -16,8 +16,8 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from fincard_async._sansio.envelope import MAX_BODY_BYTES
 from fincard_async._sansio.messages import HttpResponse, Reason, TransportFailure
+from fincard_async._sansio.sizes import MAX_BODY_BYTES
 
 MAX_LINE: Final = 8190
 """Bytes of one header, as aiohttp has it."""
@@ -80,6 +80,7 @@ class ReplyReader:
         "_head",
         "_heads",
         "_interim",
+        "_most",
         "_parser",
         "_passed",
         "_raw",
@@ -95,8 +96,9 @@ class ReplyReader:
         self.fault: TransportFailure | None = None
         self.expect()
 
-    def expect(self) -> None:
-        """Be ready for the next answer."""
+    def expect(self, most: int = MAX_BODY_BYTES) -> None:
+        """Be ready for the next answer, whose body may have ``most`` bytes."""
+        self._most = most
         self.reply: HttpResponse | None = None
         self.reusable = self._done = self._chunked = False
         self._head = self._raw = b""
@@ -140,7 +142,7 @@ class ReplyReader:
     def on_body(self, chunk: bytes) -> None:
         """A part of the body."""
         self._size += len(chunk)
-        if self._size > MAX_BODY_BYTES:
+        if self._size > self._most:
             self._refuse_length()
         elif self.fault is None:
             self._bodies.append(chunk)
@@ -187,7 +189,7 @@ class ReplyReader:
             self._check_encodings(lower)
         if not self._done and self.fault is None:
             length = ReplyHeaders(head).get("content-length", "0")
-            if int(length) > MAX_BODY_BYTES:
+            if int(length) > self._most:
                 self._refuse_length()
 
     def _check_encodings(self, lower: bytes) -> None:
@@ -220,7 +222,7 @@ class ReplyReader:
         )
 
     def _refuse_length(self) -> None:
-        self._refuse(f"the reply is longer than {MAX_BODY_BYTES} bytes", "too-large")
+        self._refuse(f"the reply is longer than {self._most} bytes", "too-large")
 
     def _refuse(self, detail: str, reason: Reason = "malformed") -> None:
         if self.fault is None:

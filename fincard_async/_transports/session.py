@@ -20,7 +20,6 @@ import aiohttp
 from aiohttp.connector import Connection
 from yarl import URL
 
-from fincard_async._sansio.envelope import MAX_BODY_BYTES
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
 
 from .faults import CONNECT_SECONDS, KEEPALIVE_SECONDS, checked, failure_of, verified
@@ -166,7 +165,7 @@ class SessionTransport:
             timeout=_limit(timeout),
             trace_request_ctx=sent,
         ) as response:
-            body = await _read(response)
+            body = await _read(response, request.most_bytes)
             return HttpResponse(response.status, _headers(response), body)
 
     async def aclose(self) -> None:
@@ -217,23 +216,21 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return headers
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     """The whole body, bounded; an encoding that was not asked for is not unpacked."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise TransportFailure("malformed", sent=True, detail="the reply has a content encoding")
-    if (response.content_length or 0) > MAX_BODY_BYTES:
-        raise _too_large(response)
+    if (response.content_length or 0) > most:
+        raise _too_large(response, most)
     chunks = _Chunks()
     async for chunk in response.content.iter_any():
         chunks.add(chunk)
         del chunk
-        if chunks.size > MAX_BODY_BYTES:
-            raise _too_large(response)
+        if chunks.size > most:
+            raise _too_large(response, most)
     return chunks.whole()
 
 
-def _too_large(response: aiohttp.ClientResponse) -> TransportFailure:
+def _too_large(response: aiohttp.ClientResponse, most: int) -> TransportFailure:
     response.close()
-    return TransportFailure(
-        "too-large", sent=True, detail=f"the reply is longer than {MAX_BODY_BYTES} bytes"
-    )
+    return TransportFailure("too-large", sent=True, detail=f"the reply is longer than {most} bytes")

@@ -24,6 +24,7 @@ from .decisions import Decision, resolve
 from .engine import EngineSettings, run_rows
 from .entry import Entry, Header, Reason, RowState
 from .faults import InputError, InputFault
+from .funds import wallet_funds
 from .guards import Estimate, GuardTripped
 from .issuer import BulkIssue, BulkOperation
 from .journal import SqliteJournal
@@ -78,4 +79,5 @@ __all__ = [
     "read_rows",
     "resolve",
     "run_rows",
+    "wallet_funds",
 ]

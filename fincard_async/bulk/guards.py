@@ -18,7 +18,7 @@ from .entry import Entry
 
 UNKNOWN_CURRENCY: Final = "?"
 """Stands for the currency of amounts whose card type is not known here."""
-NO_FUNDS: Final = "the schema has no call for the merchant's balance, so funds were not checked"
+NO_FUNDS: Final = "funds were not checked"
 EXACT: Final = Context(prec=100)
 """The default context rounds to 28 digits."""
 _SHOWN: Final = 20
@@ -104,7 +104,8 @@ class Estimate:
             return {}
         wanted = self.total.items()
         gaps = {name: amount - self.funds.get(name, Decimal(0)) for name, amount in wanted}
-        return {name: gap for name, gap in gaps.items() if gap > 0}
+        # In which currency a deposit to a card moves money, its row does not tell.
+        return {name: gap for name, gap in gaps.items() if gap > 0 and name != UNKNOWN_CURRENCY}
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):

@@ -29,7 +29,7 @@ from .results import reader_of
 from .stopping import Stop
 from .windows import Dedupe, Windows
 
-Funds: TypeAlias = Callable[[], Awaitable[Mapping[str, Decimal]]]
+Funds: TypeAlias = Callable[[], Awaitable[Mapping[str, Decimal] | None]]
 Confirm: TypeAlias = Callable[[Estimate], bool | Awaitable[bool]]
 _BREAKER: Final = BreakerLimits()
 _WINDOWS: Final = Windows()
@@ -75,8 +75,8 @@ class BulkOperation:
             against them before anything is sent, and the estimate knows prices.
         max_rows: Most rows; more end the run before anything is sent.
         max_total: Most money over all rows, as one amount or by currency.
-        funds: Asked before the first run for what the merchant has, by currency. The schema has no
-            call for it, so without this funds are not checked.
+        funds: Asked before the first run for what the merchant has, by currency; ``wallet_funds``
+            does. None, or an answer of None: funds are not checked.
         confirm: Asked once before the first row of a run is sent; required for ``cancel``, which
             nothing can undo. It may be async.
         breaker: When to stop because rows go wrong; None for never.
@@ -242,9 +242,8 @@ class BulkOperation:
             deposit_fees=found.deposit_fees,
             sample=tuple(found.sample),
         )
-        if self._funds is None:
-            return estimate
-        return replace(estimate, funds=await self._funds(), note=None)
+        funds = None if self._funds is None else await self._funds()
+        return estimate if funds is None else replace(estimate, funds=funds, note=None)
 
 
 def _by_id(card_types: Iterable[CardType]) -> CardTypes:

@@ -76,7 +76,7 @@ class Lock:
         while self._fd is None:
             fd = self._open()
             try:
-                _flock(fd)
+                lock_file(fd)
             except OSError:
                 owner = _read_owner(fd)
                 os.close(fd)
@@ -128,7 +128,7 @@ class Lock:
         return JournalLocked(f"the journal {self._journal} is held by {who}; wait for its end")
 
 
-def _flock(fd: int) -> None:
+def lock_file(fd: int) -> None:
     """Lock an open file, or raise OSError at once."""
     if sys.platform != "win32":
         import fcntl

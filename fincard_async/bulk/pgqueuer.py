@@ -236,6 +236,6 @@ def _pgqueuer() -> Any:
         if error.name not in ("pgqueuer", "asyncpg"):
             raise
         raise MissingExtraError(
-            f"several machines need {error.name}: install fincard-async[distributed]"
+            f'several machines need {error.name}: pip install "fincard-async[distributed]"'
         ) from None
     return pgqueuer

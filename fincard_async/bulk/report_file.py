@@ -12,7 +12,6 @@ No line holds a card number, and ``card_no`` is only the id of a card.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -27,6 +26,7 @@ from fincard_async.errors import ValidationError
 
 from .duplicates import Marks
 from .entry import RowState
+from .lock import lock_file
 from .report import RowResult
 
 FLUSH_SECONDS: Final = 1.0
@@ -119,12 +119,8 @@ class ReportFile:
 
     def _lock(self) -> None:
         """Keep others out: taking away the torn line of a run that goes on would ruin its file."""
-        if sys.platform == "win32":
-            return
-        import fcntl
-
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(self._file.fileno())
         except OSError:
             raise ValidationError(f"{self.path} is being written by another run") from None
 

@@ -26,18 +26,18 @@ _LOOK_UP = "look it up before anything is sent again: fincard {query}{order}"
 _COMPARE = "no query knows it by its number: compare the balances before anything is sent again"
 _ANY: Final = "cards.open"
 """Stands in where an error names no operation: all that happens to cards is in one query."""
-_CREDENTIALS = "check the credentials and the tenant; `fincard doctor` shows which are in use"
-_AGAIN = "nothing was changed; try again, or see what `fincard doctor` says"
+_CREDENTIALS = "check the credentials and the tenant{doctor}"
+_AGAIN = "nothing was changed; try again{doctor}"
 
 _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     (
         errors.ConfigError,
-        "set it in the environment or in a profile; `fincard doctor` checks all settings",
+        "set it right in the environment or in a profile{doctor}",
     ),
     (
         GuardTripped,
-        "nothing was sent; raise the limit (--max-rows, --max-total) if you mean it, or split the"
-        " file",
+        "nothing was sent; if you mean it, raise the limit (--max-rows, --max-total,"
+        " --ignore-funds), or split the file",
     ),
     (errors.ValidationError, "nothing was sent; `--help` after the command says what it takes"),
     (errors.UsageError, "nothing was sent"),
@@ -61,21 +61,24 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
     ),
     (errors.WebhookUnreadable, "the platform signed it; tell its support, with the category"),
     (errors.JournalLocked, "wait until the other process ends; a job runs once at a time"),
-    (errors.JournalError, "no row was sent after this; then run the same command again"),
+    (errors.JournalError, "no row was sent after this; put it right, then run the command again"),
 )
-_OTHERWISE: Final = "`fincard doctor` checks settings and connection"
+_OTHERWISE: Final = "see that settings and connection are right{doctor}"
+_DOCTOR: Final = "; `fincard doctor` checks settings, connection and login"
 
 
-def advice(error: errors.FincardError) -> str:
-    """One line that says what to do."""
+def advice(error: errors.FincardError, *, in_doctor: bool = False) -> str:
+    """One line that says what to do; `fincard doctor` is not told to run itself."""
+    doctor = "" if in_doctor else _DOCTOR
+    return _text(error).format(look_up=_look_up(error), doctor=doctor)
+
+
+def _text(error: errors.FincardError) -> str:
     if login_refused(error):
         return _CREDENTIALS
     if _proves_nothing(error):
-        return _filled("it may have happened all the same; {look_up}", error)
-    for kind, text in _ADVICE:
-        if isinstance(error, kind):
-            return _filled(text, error)
-    return _OTHERWISE
+        return "it may have happened all the same; {look_up}"
+    return next((text for kind, text in _ADVICE if isinstance(error, kind)), _OTHERWISE)
 
 
 def login_refused(error: errors.FincardError) -> bool:
@@ -104,10 +107,6 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
             yield from leaves(error)
         else:
             yield error
-
-
-def _filled(text: str, error: errors.FincardError) -> str:
-    return text.format(look_up=_look_up(error))
 
 
 def _look_up(error: errors.FincardError) -> str:

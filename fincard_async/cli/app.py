@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
 
 import click
 
@@ -28,16 +30,18 @@ from .worker import jobs, worker
 
 _ARGV = "fincard.argv"
 _MOST_FAULTS = 20
+_MARGIN = 6
+"""Columns beside the names and the help of commands: indent, gap, and the end of a line."""
 _EPILOG = """\b
 Exit codes:
   0  all good
-  1  an error: the server, the network, a file
+  1  an error: the server, the network, a file; reconcile: not all was read
   2  wrong usage or settings; nothing was sent
-  3  issue, bulk, demo: ended early; run it again to resume
+  3  issue, bulk, demo, --output: ended early; run it again to resume
   4  issue, bulk: every row is final, and some were refused or failed
-  5  issue, bulk: the outcome of some rows is not final or not known
+  5  issue, bulk, audit: the outcome of some rows is not final or not known
   6  issue, bulk: a person must decide on some rows, all others are final
-  7  audit: journal and ledger differ
+  7  audit, reconcile: journal and server differ
 """
 
 
@@ -50,8 +54,21 @@ class App(click.Group):
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """What a newcomer needs first comes first."""
+        """In the order of the sections."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Every command under its heading, with as much of its help as the window takes."""
+        width = max(len(name) for name in self.commands)
+        room = formatter.width - width - _MARGIN
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        (f"{command.name:<{width}}", command.get_short_help_str(room))
+                        for command in commands
+                    ]
+                )
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an expected error becomes two lines and an exit code."""
@@ -108,9 +125,16 @@ def _show_faults(error: InputError) -> None:
     say("       nothing was sent; mend the file and run the command again", err=True)
 
 
-_COMMANDS = (
-    *(demo, issue, bulk, worker, jobs, audit, reconcile),
-    *(balances, webhooks, sandbox, doctor),
-)
-for _command in (*_COMMANDS, *resource_groups()):
+SECTIONS: Final[Mapping[str, Sequence[click.Command]]] = {
+    "Try it": (demo, sandbox),
+    "Check the settings": (doctor,),
+    "Cards and money, call by call": resource_groups(),
+    "Many cards": (issue, bulk, balances),
+    "Check the books": (audit, reconcile),
+    "Several machines": (worker, jobs),
+    "Events": (webhooks,),
+}
+"""The commands under the headings of `fincard --help`; what a newcomer needs first comes first."""
+
+for _command in chain.from_iterable(SECTIONS.values()):
     app.add_command(_command)

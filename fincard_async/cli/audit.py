@@ -13,11 +13,11 @@ from fincard_async.bulk.audit import audit as compare
 from fincard_async.bulk.books import Booked
 
 from .advice import DIFFERENT, NOT_FINAL, OK
-from .output import json_line, plain, present, say
+from .output import json_line, number_of, plain, present, say
 from .settings import Setup, pass_setup, run
 
 
-@click.command()
+@click.command(short_help="Compare the journal of a job with the server's ledger.")
 @click.option(
     "--journal",
     "journals",
@@ -91,7 +91,7 @@ def _summarize(found: Audit) -> None:
     window = "no row was ever sent"
     if found.start is not None and found.end is not None:
         window = f"{_moment(found.start)} to {_moment(found.end)}"
-    say(f"{', '.join(found.jobs)}: {found.rows:,} rows; ledger of {window}", err=True)
+    say(f"{', '.join(found.jobs)}: {number_of('row', found.rows)}; ledger of {window}", err=True)
     for currency, sums in sorted(found.sums.items()):
         same = "the same" if sums.journal == sums.ledger else "DIFFERENT"
         say(
@@ -99,9 +99,9 @@ def _summarize(found: Audit) -> None:
             f" others {sums.others:,f}",
             err=True,
         )
-    say(f"{found.orders:,} orders of these rows, {found.others:,} of others", err=True)
+    say(f"{number_of('order', found.orders)} of these rows, {found.others:,} of others", err=True)
     if found.unsettled:
-        say(f"{found.unsettled:,} rows are not final: run their job again", err=True)
+        say(f"not final: {number_of('row', found.unsettled)}; run the job again", err=True)
     for difference, count in found.differences.items():
         say(f"{difference.value}: {count:,}", err=True)
     if found.agrees:

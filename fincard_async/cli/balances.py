@@ -18,7 +18,7 @@ from fincard_async.errors import ApiError, FincardError, UsageError
 
 from .advice import FAILED, login_refused
 from .cards_file import read_card_nos
-from .output import Row, default_format, json_line, present, print_table, record, say
+from .output import Row, default_format, json_line, number_of, present, print_table, record, say
 from .progress import Meter, Quiet, meter
 from .settings import Setup, pass_setup, run
 from .watching import Shard, WatchSettings, part_of, say_how_it_went, watch_cards
@@ -89,7 +89,7 @@ def balances(
     """
     cards = read_card_nos(file)
     if cards.without:
-        say(f"{cards.without} rows without a card are passed over", err=True)
+        say(f"passed over, without a card: {number_of('row', cards.without)}", err=True)
     card_nos = part_of(cards.card_nos, shard)
     if watch:
         how = WatchSettings(
@@ -184,4 +184,4 @@ def _summary(rows: Sequence[Row], failed: int) -> str:
             currency = str(row["currency"])
             sums[currency] = sums.get(currency, Decimal(0)) + Decimal(str(row["amount"]))
     total = "".join(f", {amount:,f} {currency}" for currency, amount in sorted(sums.items()))
-    return f"{len(rows)} cards{total}" + (f", {failed} failed" if failed else "")
+    return f"{number_of('card', len(rows))}{total}" + (f", {failed} failed" if failed else "")

@@ -74,6 +74,7 @@ class BulkOptions:
     max_total: tuple[tuple[str, Decimal], ...]
     dedupe: Literal["error", "replay", "none"] | None
     resend_after_drain: bool
+    ignore_funds: bool
     report: Path | None
     parked: Path | None
     resolve: Path | None
@@ -170,6 +171,11 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         "--resend-after-drain",
         is_flag=True,
         help="With --dedupe none: send again what was proven absent, instead of parking it.",
+    ),
+    click.option(
+        "--ignore-funds",
+        is_flag=True,
+        help="Begin although the wallet does not hold what the job is estimated to cost.",
     ),
     click.option(
         "--report",

@@ -71,6 +71,7 @@ class _Order:
             max_total=options.total,
             dedupe=options.dedupe,
             resend_after_drain=options.resend_after_drain,
+            check_funds=not options.ignore_funds,
             source=str(self.file),
         )
 

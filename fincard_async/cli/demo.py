@@ -36,7 +36,7 @@ _LATENCY_MS: Final = 1000
 _ISSUING, _READING = 8, 20
 
 
-@click.command()
+@click.command(short_help="Issue the cards of an example file; needs no account.")
 @click.option(
     "--dir",
     "folder",

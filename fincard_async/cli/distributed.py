@@ -33,7 +33,7 @@ from fincard_async.bulk.report_file import line_of
 
 from .bulk_options import BulkOptions
 from .job import TITLES, JobRun, counted, say_resume
-from .output import printable, say
+from .output import number_of, printable, say
 from .parked import read_decisions, write_parked
 from .postgres import was_given
 from .progress import meter
@@ -123,7 +123,7 @@ async def _plan(client: FincardClient, job: SharedJob, options: BulkOptions) -> 
             max_total=options.total,
         )
     name = printable(options.job)
-    text = f"{name}: {planned.rows:,} rows in {planned.chunks:,} chunks"
+    text = f"{name}: {number_of('row', planned.rows)} in {number_of('chunk', planned.chunks)}"
     if options.no_queue:
         say(text, err=True)
         return planned

@@ -38,7 +38,7 @@ class Check:
     to_do: str = ""
 
 
-@click.command()
+@click.command(short_help="Check settings, key, login and clock; moves no money.")
 @pass_setup
 def doctor(setup: Setup) -> None:
     """Check settings, key, connection, login, rights and clock; moves no money."""
@@ -129,7 +129,7 @@ def _clock(skew: float) -> Check:
 
 
 def _failed(name: str, error: FincardError) -> Check:
-    return Check(name, str(error), ok=False, to_do=advice(error))
+    return Check(name, str(error), ok=False, to_do=advice(error, in_doctor=True))
 
 
 class _Dated:

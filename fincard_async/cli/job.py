@@ -10,6 +10,8 @@ import shlex
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,9 +31,11 @@ from fincard_async.bulk import (
     RowState,
     SqliteJournal,
 )
+from fincard_async.bulk.funds import PAID_BY_WALLET, wallet_funds
 from fincard_async.bulk.kinds import BulkKind
 from fincard_async.bulk.planning import Rows
 from fincard_async.bulk.windows import Dedupe
+from fincard_async.errors import ApiError
 
 from .advice import INTERRUPTED, NOT_FINAL, OK, PARKED, SOME_FAILED
 from .output import say
@@ -72,6 +76,7 @@ class JobSettings:
     max_total: Mapping[str, Amount] | Amount | None = None
     dedupe: Dedupe | None = None
     resend_after_drain: bool = False
+    check_funds: bool = True
     source: str = "rows"
     """Named in faults."""
 
@@ -127,9 +132,20 @@ def make_job(
         card_types=card_types,
         max_rows=how.max_rows,
         max_total=how.max_total,
+        funds=partial(_funds, client, how),
         confirm=confirm,
         deadline=how.deadline,
     )
+
+
+async def _funds(client: FincardClient, how: JobSettings) -> Mapping[str, Decimal] | None:
+    """What the wallet has; None if it does not pay, nobody wants to know, or we may not ask."""
+    if not how.check_funds or how.kind not in PAID_BY_WALLET:
+        return None
+    try:
+        return await wallet_funds(client)
+    except ApiError:
+        return None
 
 
 async def run_job(

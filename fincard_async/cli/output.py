@@ -30,6 +30,7 @@ Row: TypeAlias = Mapping[str, object]
 FORMATS: Final = ("table", "json", "ndjson", "csv")
 _UNLIMITED: Final = 10_000
 _GAP: Final = 2
+_AMOUNT: Final = re.compile(r"(^|_)(amount|balance)$")
 _MONEY: Final = re.compile(r"amount|balance|fee|price|quota")
 
 
@@ -67,6 +68,11 @@ def json_line(row: object) -> str:
     """One line of JSON; a terminal cannot be steered by it."""
     text = msgspec.json.encode(row).decode()
     return text if text.isprintable() else printable(text)
+
+
+def number_of(noun: str, count: int) -> str:
+    """A number with its noun: ``1 card``, ``1,200 cards``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def default_format() -> str:
@@ -127,7 +133,9 @@ def print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
         table.add_row(*(Text(text) for text in cells))
     out.print(table)
     if hidden := len(filled) - len(shown):
-        say(f"{hidden} columns are not shown; --format json, csv or ndjson has all", err=True)
+        verb = "is" if hidden == 1 else "are"
+        columns_left = number_of("column", hidden)
+        say(f"{columns_left} {verb} not shown; --format json, csv or ndjson has all", err=True)
 
 
 def cell(name: str, value: object) -> str:
@@ -162,15 +170,19 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def _fitting(texts: Mapping[str, Sequence[str]], width: int) -> list[str]:
-    """The first columns that fit, in their order; one that is too wide is passed over."""
-    shown: list[str] = []
+    """The first columns that fit, in their order; amounts are sure of a place.
+
+    A column that is too wide is passed over.
+    """
+    first = next(iter(texts))
+    shown: set[str] = set()
     left = width
-    for name, cells in texts.items():
-        needed = max(len(name), *(Text(text).cell_len for text in cells)) + _GAP
+    for name in sorted(texts, key=lambda name: (name != first, not _AMOUNT.search(name))):
+        needed = max(len(name), *(Text(text).cell_len for text in texts[name])) + _GAP
         if needed <= left + _GAP or not shown:
-            shown.append(name)
+            shown.add(name)
             left -= needed
-    return shown
+    return [name for name in texts if name in shown]
 
 
 def _is_amount(name: str, text: str) -> bool:

@@ -8,12 +8,13 @@ from contextlib import closing
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from fincard_async._generated.models.common import OperationType
 from fincard_async.bulk import RowState
+from fincard_async.bulk.kinds import operation_of
 from fincard_async.errors import JournalError, JournalLocked
 from fincard_async.reconcile import (
     Difference,
@@ -24,8 +25,8 @@ from fincard_async.reconcile import (
     reconcile as compare,
 )
 
-from .advice import FAILED
-from .output import default_format, plain, print_rows, say
+from .advice import DIFFERENT, FAILED
+from .output import default_format, number_of, plain, print_rows, say
 from .settings import Setup, pass_setup, run
 from .values import Moment
 
@@ -33,7 +34,7 @@ _NOTHING: Final = frozenset({"planned", "refused", "failed", "withdrawn"})
 """States of a row of which the server may have nothing."""
 
 
-@click.command()
+@click.command(short_help="Compare journals with the purchases of a window.")
 @click.option(
     "--journal",
     "journals",
@@ -49,11 +50,10 @@ _NOTHING: Final = frozenset({"planned", "refused", "failed", "withdrawn"})
     "--kind",
     "kinds",
     multiple=True,
-    default=[OperationType.CREATE.value],
-    show_default=True,
     type=click.Choice([kind.value for kind in OperationType], case_sensitive=False),
     metavar="KIND",
-    help=f"Operation that the journals keep. One of: {', '.join(k.value for k in OperationType)}.",
+    help="Operation to compare; default: those that the journals are about. One of:"
+    f" {', '.join(k.value for k in OperationType)}.",
 )
 @click.option(
     "--format",
@@ -74,16 +74,17 @@ def reconcile(
 
     Both directions: orders that the journals have and the server does not, and orders that the
     server has and no journal knows. Nothing is changed. The exit code is 0 only if both agree and
-    everything the server has could be read whole.
+    everything the server has could be read whole, and 7 if they differ.
     """
     expected = [row for journal in journals for row in read_journal(journal)]
+    kinds = kinds or sorted({kind_of(journal) for journal in journals})
     found = run(_compare, setup, expected, since, until, kinds)
     if found.findings:
         run(_print, found, form or default_format())
     for line in _summary(found):
         say(line, err=True)
     if not found.clean:
-        raise click.exceptions.Exit(FAILED)
+        raise click.exceptions.Exit(DIFFERENT if found.findings else FAILED)
 
 
 def read_journal(path: Path) -> Iterator[Expected]:
@@ -93,11 +94,27 @@ def read_journal(path: Path) -> Iterator[Expected]:
         JournalLocked: A run holds it.
         JournalError: It is no journal.
     """
+    for row in _read(path, "SELECT order_no, state, amount, last_sent_at FROM rows"):
+        yield _expected(*row)
+
+
+def kind_of(path: Path) -> str:
+    """What the server calls the operation of a journal.
+
+    Raises:
+        JournalLocked: A run holds it.
+        JournalError: It is no journal.
+    """
+    for (name,) in _read(path, "SELECT value FROM header WHERE name = 'kind'"):
+        return operation_of(name).kind or name
+    return OperationType.CREATE.value  # a journal of format 1 does not say it: it makes cards
+
+
+def _read(path: Path, query: str) -> Iterator[tuple[Any, ...]]:
     uri = f"{path.resolve().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as database:
-            for row in database.execute("SELECT order_no, state, amount, last_sent_at FROM rows"):
-                yield _expected(*row)
+            yield from database.execute(query)
     except sqlite3.Error as error:
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -132,14 +149,15 @@ async def _print(found: Reconciliation, form: str) -> None:
 
 def _summary(found: Reconciliation) -> Iterator[str]:
     yield (
-        f"{found.matched} orders agree; {found.operations} operations and {found.purchases} "
-        "purchases in the window"
+        f"both sides agree on {number_of('order', found.matched)};"
+        f" {number_of('operation', found.operations)} and {number_of('purchase', found.purchases)}"
+        " in the window"
     )
     for difference in Difference:
         count = sum(finding.difference is difference for finding in found.findings)
         if count:
-            yield f"{count} {difference.value}"
+            yield f"{difference.value}: {count:,}"
     if found.undecided:
-        yield f"{found.undecided} too close to an end of the window to be missed there"
+        yield f"too close to an end of the window to be missed there: {found.undecided:,}"
     if not found.complete:
         yield "parts of the window could not be read whole: what is missing may be there"

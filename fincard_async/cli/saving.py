@@ -16,7 +16,7 @@ from fincard_async.exports import FORMATS, FileReport, export_to_file
 from .advice import INTERRUPTED
 from .calls import Window, call
 from .job import say_resume
-from .output import say
+from .output import number_of, say
 from .progress import Meter, meter
 from .settings import Setup, run
 from .values import Moment
@@ -66,11 +66,11 @@ def save_rows(
         say_resume(setup, INTERRUPTED)
         raise click.exceptions.Exit(INTERRUPTED) from None
     resumed = f", {report.resumed} of them by an earlier run" if report.resumed else ""
-    say(f"{report.rows} rows in {report.path}{resumed}", err=True)
+    say(f"{number_of('row', report.rows)} in {report.path}{resumed}", err=True)
     if report.best_effort:
         say(
-            f"{report.best_effort} slices may not be whole: more rows of one millisecond than a "
-            "page holds, or counts that did not agree",
+            f"{number_of('slice', report.best_effort)} may not be whole: more rows of one"
+            " millisecond than a page holds, or counts that did not agree",
             err=True,
         )
 

@@ -36,8 +36,8 @@ def print_report(report: Report, *, err: bool = False) -> None:
             click.echo(
                 f"{word_of(state, report.kind):<10}{count:>8,}{_codes(report, state)}", err=err
             )
-    for name, amounts in _MONEY.items():
-        if found := getattr(report, amounts):
+    for name, found in _money(report):
+        if found:
             say(f"{name}: {sums(found.items())}", err=err)
     times = report.timings
     if times.p50 is not None and times.p99 is not None:
@@ -48,7 +48,13 @@ def print_report(report: Report, *, err: bool = False) -> None:
     _print_failures(report, err=err)
 
 
-_MONEY: Final = {"ordered": "amounts", "on the cards": "received", "fees": "fees"}
+def _money(report: Report) -> Sequence[tuple[str, Mapping[str, Decimal]]]:
+    """What was moved, with the words for it; what leaves a card does not arrive on it."""
+    arrived = "back from the cards" if report.kind in _FROM_CARDS else "on the cards"
+    return (("ordered", report.amounts), (arrived, report.received), ("fees", report.fees))
+
+
+_FROM_CARDS: Final = frozenset({"cancel", "withdraw"})
 
 
 def _codes(report: Report, state: RowState) -> str:

@@ -26,7 +26,7 @@ from rich.text import Text
 from fincard_async import FincardClient
 from fincard_async.watch import BalanceChange, BalanceWatch, WatchStats, shard_of, watch_balances
 
-from .output import console, json_line, plain, present, printable, say
+from .output import console, json_line, number_of, plain, present, printable, say
 from .progress import span
 from .settings import interrupts
 
@@ -106,8 +106,9 @@ def say_how_it_went(stats: WatchStats, seconds: float) -> None:
     """One line at the end, on the error stream."""
     achieved = f", each every {stats.achieved_interval:.3g} s" if stats.achieved_interval else ""
     say(
-        f"watched {stats.cards:,} cards for {span(seconds)}: {stats.reads:,} reads{achieved},"
-        f" {stats.changes:,} changes, {stats.errors:,} errors",
+        f"watched {number_of('card', stats.cards)} for {span(seconds)}:"
+        f" {number_of('read', stats.reads)}{achieved},"
+        f" {number_of('change', stats.changes)}, {number_of('error', stats.errors)}",
         err=True,
     )
 
@@ -226,7 +227,10 @@ class Board:
         if stats.achieved_interval:
             pace += f", achieved {stats.achieved_interval:.3g} s"
         first = Text.assemble(
-            (f"{stats.cards:,} cards", "bold"), f"  {pace}  ", f"{rate}  ", sparkline(self._rates)
+            (number_of("card", stats.cards), "bold"),
+            f"  {pace}  ",
+            f"{rate}  ",
+            sparkline(self._rates),
         )
         facts = [
             Text(f"changes {stats.changes:,}"),

@@ -24,7 +24,7 @@ from .postgres import postgres_option
 from .settings import Setup, confirm, interrupts, on_loopback, pass_setup, run, yes_option
 
 
-@click.command()
+@click.command(short_help="Work at the jobs that were planned with --postgres.")
 @postgres_option(required=True)
 @click.option(
     "--concurrency",

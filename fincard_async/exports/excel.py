@@ -18,7 +18,7 @@ from .columns import Column, Row, Value
 try:
     import xlsxwriter  # type: ignore[import-untyped]  # has no types
 except ImportError:
-    text = 'an .xlsx file needs the extra: pip install "fincard-async[excel]"'
+    text = 'writing .xlsx needs XlsxWriter: pip install "fincard-async[excel]"'
     raise MissingExtraError(text) from None
 
 MOST_ROWS: Final = 1_048_576

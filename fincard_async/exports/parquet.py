@@ -15,7 +15,7 @@ try:
     import pyarrow as arrow  # type: ignore[import-untyped]  # has no types
     from pyarrow import parquet
 except ImportError:
-    text = 'a Parquet file needs the extra: pip install "fincard-async[parquet]"'
+    text = 'writing Parquet needs pyarrow: pip install "fincard-async[parquet]"'
     raise MissingExtraError(text) from None
 
 DIGITS, PLACES = 38, 18

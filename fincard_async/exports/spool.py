@@ -156,11 +156,10 @@ def replace_durably(path: Path, content: bytes) -> None:
     """Write beside and then move, so that the file is the old one or the new one."""
     made = path.with_name(f"{path.name}.new")
     fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, content)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        file.flush()
         os.fsync(fd)
-    finally:
-        os.close(fd)
     move_durably(made, path)
 
 

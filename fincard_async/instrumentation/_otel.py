@@ -50,7 +50,7 @@ class OpenTelemetryObserver:
             from opentelemetry import metrics, trace
         except ImportError:
             raise MissingExtraError(
-                "OpenTelemetryObserver needs opentelemetry-api: pip install 'fincard-async[otel]'"
+                'OpenTelemetryObserver needs opentelemetry-api: pip install "fincard-async[otel]"'
             ) from None
         meter = metrics.get_meter(_NAME, __version__, meter_provider)
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)

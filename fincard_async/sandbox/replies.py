@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final, Literal, TypeAlias
 
-import msgspec
+from msgspec import structs
 
-from fincard_async._sansio.envelope import MAX_BODY_BYTES, render_envelope
+from fincard_async._sansio.envelope import render_envelope
 from fincard_async._sansio.messages import HttpResponse, Reason, TransportFailure
+from fincard_async._sansio.sizes import MAX_BODY_BYTES
 
 from .altered import another_value, huge_number, no_value, unknown_value
 from .exchange import HEADERS
@@ -137,7 +138,7 @@ def _bomb(fault: Fault, real: HttpResponse) -> Shown:
 
 def _cut_unnoticed(fault: Fault, real: HttpResponse) -> Shown:
     """Without a length, the end of the connection is the end of the body."""
-    return Shown(msgspec.structs.replace(real, body=real.body[: len(real.body) // 2]), "no-length")
+    return Shown(structs.replace(real, body=real.body[: len(real.body) // 2]), "no-length")
 
 
 def _gzip(fault: Fault, real: HttpResponse) -> Shown:
@@ -150,7 +151,7 @@ def _altered(alter: Callable[[bytes, str], bytes | None]) -> Reply:
 
     def reply(fault: Fault, real: HttpResponse) -> Shown | None:
         body = alter(real.body, fault.field or "")
-        return None if body is None else Shown(msgspec.structs.replace(real, body=body))
+        return None if body is None else Shown(structs.replace(real, body=body))
 
     return reply
 

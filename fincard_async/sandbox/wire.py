@@ -12,8 +12,8 @@ from typing import Final
 
 import anyio
 
-from fincard_async._sansio.envelope import MAX_BODY_BYTES
 from fincard_async._sansio.messages import HttpResponse
+from fincard_async._sansio.sizes import MAX_BODY_BYTES
 
 from .replies import Flaw, Shown
 

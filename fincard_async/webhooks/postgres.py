@@ -83,7 +83,7 @@ class PostgresStore:
             self._asyncpg = import_module("asyncpg")
         except ModuleNotFoundError:
             raise MissingExtraError(
-                'an inbox in PostgreSQL needs: pip install "fincard-async[postgres]"'
+                'an inbox in PostgreSQL needs asyncpg: pip install "fincard-async[postgres]"'
             ) from None
         self._dsn = dsn
         self._pool: _Pool | None = None

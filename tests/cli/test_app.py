@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from fincard_async import FincardClient, __version__, errors
 from fincard_async.cli import advice
-from fincard_async.cli.app import app
+from fincard_async.cli.app import SECTIONS, app
 from fincard_async.cli.settings import Setup, run
 
 from .kit import Cli
@@ -53,10 +53,21 @@ def test_help_is_readable(path: tuple[str, ...]) -> None:
         assert all(option.help for option in options)
 
 
+def test_help_has_every_command_under_a_heading() -> None:
+    """What a newcomer tries stands first, no command is left out, and no line is cut off."""
+    text = CliRunner().invoke(app, ["--help"], terminal_width=80).output
+    assert text.index("Try it:") < text.index("demo  ") < text.index("Many cards:")
+    assert set(app.commands) == {
+        command.name for commands in SECTIONS.values() for command in commands
+    }
+    assert all(f"\n  {name} " in text for name in app.commands)
+    assert "..." not in text.partition("Try it:")[2]
+
+
 def test_help_documents_exit_codes() -> None:
     """All exit codes are in the help."""
     text = CliRunner().invoke(app, ["--help"]).output
-    for code in ("0", "1", "2", "3", "4", "5"):
+    for code in ("0", "1", "2", "3", "4", "5", "6", "7"):
         assert f"\n    {code}  " in text
 
 
@@ -90,6 +101,7 @@ def test_plain_http_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "https" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_unreachable_server(tmp_path: Path) -> None:
     """A server that is not there is an error without a traceback."""
     settings = {
@@ -217,6 +229,7 @@ def test_without_the_extra(missing: str, tmp_path: Path) -> None:
     assert 'pip install "fincard-async[cli]"' in done.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_installation_is_not_hidden(tmp_path: Path) -> None:
     """Another missing module is an error of its own, not a missing extra."""
     code = "import sys; sys.modules['msgspec'] = None; from fincard_async.cli import main; main()"

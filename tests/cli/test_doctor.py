@@ -72,6 +72,7 @@ def test_faults(
     assert result.exit_code == 1
     assert [name for name, verdict in found(result).items() if verdict == "FAILED"] == [check]
     assert word in result.stdout
+    assert "`fincard doctor`" not in result.stdout
     assert "canary" not in result.output
 
 

@@ -9,6 +9,8 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from fincard_async.bulk import check_rows, read_rows
 from fincard_async.sandbox import CARD_TYPES
 from fincard_async.sandbox.faces import luhn_digit
@@ -59,6 +61,7 @@ def example(name: str, *args: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_issue_cards(tmp_path: Path) -> None:
     """The example issues every row, and a second run sends nothing."""
     expected = f"issued: 200\non the cards: {SUM} USD\n"

@@ -12,6 +12,8 @@ import pytest
 pytest.importorskip("click")
 pytest.importorskip("rich")
 
+from fincard_async.sandbox import Sandbox, SandboxSettings
+
 from .kit import FAR, Cli
 from .processes import CARDS
 
@@ -222,3 +224,17 @@ def test_a_row_that_contradicts_the_server(cli: Cli, rows: Callable[..., str]) -
     assert "a person must decide" in result.stderr
     assert "a: parked, order " in result.stdout
     assert cli.sandbox.controls.ledger().created_amount == Decimal(50)
+
+
+def test_a_job_that_the_wallet_cannot_pay_is_refused(rows: Callable[..., str]) -> None:
+    """Before anything is sent, with what is missing; unless the person says so."""
+    cli = Cli(Sandbox(SandboxSettings(funds=Decimal(60), latency_ms=0)))
+    job = ("issue", rows(*THREE[:2]), "--job", "t")
+    result = cli.run(*job)
+    assert result.exit_code == 2
+    assert "the funds lack 12.94120 USD" in result.stderr
+    assert "--ignore-funds" in result.stderr
+    assert cli.sandbox.controls.ledger().orders == 0
+    result = cli.run(*job, "--ignore-funds")
+    assert cli.sandbox.controls.ledger().orders == 1
+    assert "refused          1" in result.stdout

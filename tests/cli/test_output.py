@@ -101,7 +101,7 @@ def test_a_table_leaves_nested_columns_to_json(capsys: pytest.CaptureFixture[str
     """A table says how many columns it does not show, and where they are."""
     out, err = table(capsys, [{"id": "a", "nested": {"x": 1}}])
     assert "nested" not in out
-    assert "1 columns are not shown" in err
+    assert "1 column is not shown" in err
 
 
 @pytest.mark.parametrize("width", [20, 60, 120])
@@ -120,3 +120,15 @@ def test_a_table_fits_its_window(
     assert all(len(line.rstrip()) <= width for line in lines)
     assert "column_0" in lines[0]
     assert ("columns are not" in err) == (width < 110)
+
+
+def test_a_narrow_table_keeps_the_amount(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Money has its place in a small window before ids that stand to the left of it."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("TERM", "xterm")
+    row: output.Row = {"id": "a", "merchant": "b" * 24, "amount": "12.50", "fee": "0.10"}
+    out, _ = table(capsys, [row])
+    assert click.unstyle(out).split() == ["id", "amount", "fee", "a", "12.50", "0.10"]

@@ -77,7 +77,7 @@ def test_what_is_only_best_effort(cli: Cli, cards: list[str]) -> None:
     result = cli.run("transactions", "operations", "--since", "0", "--output", "a.csv")
     assert result.exit_code == 0
     assert "2 rows in a.csv" in result.stderr
-    assert "1 slices may not be whole" in result.stderr
+    assert "1 slice may not be whole" in result.stderr
 
 
 def test_ctrl_c(cli: Cli, cards: list[str], tmp_path: Path) -> None:
@@ -135,19 +135,28 @@ def test_a_job_that_agrees(cli: Cli) -> None:
     issue(cli)
     result = cli.run("reconcile", "--journal", "t.journal", *WINDOW)
     assert result.exit_code == 0
-    assert "12 orders agree; 12 operations and 12 purchases" in result.stderr
+    assert "both sides agree on 12 orders; 12 operations and 12 purchases" in result.stderr
     assert result.stdout == ""
 
 
+def test_a_job_of_another_kind(cli: Cli, tmp_path: Path) -> None:
+    """What is compared is what the journal is about: a deposit is not missed among new cards."""
+    (tmp_path / "dep.csv").write_text(f"row_id,card_no,amount\n1,{cli.open_card()},12.50\n")
+    assert cli.run("bulk", "deposit", "dep.csv", "--job", "d", "--yes").exit_code == 0
+    result = cli.run("reconcile", "--journal", "d.journal", *WINDOW)
+    assert result.exit_code == 0, result.output
+    assert "both sides agree on 1 order; " in result.stderr
+
+
 def test_orders_that_no_journal_knows(cli: Cli) -> None:
-    """Each is a row of the result, and the exit code is not 0."""
+    """Each is a row of the result, and has the exit code of the audit."""
     issue(cli)
     cli.open_card(amount="12.50")
     result = cli.run("reconcile", "--journal", "t.journal", *WINDOW)
-    assert result.exit_code == 1
+    assert result.exit_code == 7
     (row,) = map(json.loads, result.stdout.splitlines())
     assert (row["difference"], row["found"]) == ("unknown to the books", "12.50")
-    assert "1 unknown to the books" in result.stderr
+    assert "unknown to the books: 1\n" in result.stderr
 
 
 def test_a_server_that_lost_everything(cli: Cli) -> None:
@@ -155,8 +164,8 @@ def test_a_server_that_lost_everything(cli: Cli) -> None:
     issue(cli)
     cli.sandbox.controls.move_lists(seed=1, script=[(number, 9999, None) for number in range(12)])
     result = cli.run("reconcile", "--journal", "t.journal", *WINDOW, "--format", "csv")
-    assert result.exit_code == 1
-    assert "12 missing" in result.stderr
+    assert result.exit_code == 7
+    assert "missing: 12\n" in result.stderr
     assert result.stdout.splitlines()[1].startswith("missing,")
 
 

@@ -138,10 +138,12 @@ async def test_an_export_is_the_whole_window(world: World, name: str) -> None:
         export = paged.export(**window, concurrency=3)
         assert keys(name, [row async for row in export]) == keys(name, everything)
         middle = time_of(name, everything[len(everything) // 2])
-        early = [row async for row in paged.export(**{**window, "until": middle})]
-        late = [row async for row in paged.export(**{**window, "since": middle})]
+        before, after = dict(window), dict(window)
+        before["until"] = after["since"] = middle
+        early = [row async for row in paged.export(**before)]
+        late = [row async for row in paged.export(**after)]
         assert keys(name, early + late) == keys(name, everything)
-        assert await paged.export(**{**window, "until": middle}).total() == len(early)
+        assert await paged.export(**before).total() == len(early)
 
 
 @pytest.mark.parametrize("name", TIMED)

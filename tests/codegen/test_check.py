@@ -34,6 +34,7 @@ def test_hand_edit(run: Run, output: Path) -> None:
     assert '+    "tenant_id": "X-Tenant",' in outcome.out
 
 
+@pytest.mark.slow
 def test_line_endings(run: Run, output: Path) -> None:
     """A file that differs in its line endings only is named all the same."""
     path = output / "wire.py"
@@ -43,6 +44,7 @@ def test_line_endings(run: Run, output: Path) -> None:
     assert outcome.out == "out/wire.py: differs in its line endings\n"
 
 
+@pytest.mark.slow
 def test_stale_file(run: Run, output: Path) -> None:
     """A file that nothing in the schema makes is reported, and removed by the next writing."""
     stale = output / "models" / "gone.py"
@@ -54,6 +56,7 @@ def test_stale_file(run: Run, output: Path) -> None:
     assert not stale.exists()
 
 
+@pytest.mark.slow
 def test_missing_file(run: Run, output: Path) -> None:
     """A file that is not there is reported, and made by the next writing."""
     (output / "handlers.py").unlink()
@@ -63,6 +66,7 @@ def test_missing_file(run: Run, output: Path) -> None:
     assert run("--check").status == 0
 
 
+@pytest.mark.slow
 def test_schema_edit(run: Run, output: Path, schema: Path) -> None:
     """A change of the schema that was not compiled is drift."""
     path = schema / "cards.yaml"
@@ -72,6 +76,7 @@ def test_schema_edit(run: Run, output: Path, schema: Path) -> None:
     assert '+        """Show them.' in outcome.out
 
 
+@pytest.mark.slow
 def test_caches_are_no_drift(run: Run, output: Path) -> None:
     """What Python leaves beside imported files does not count."""
     (output / "__pycache__").mkdir()
@@ -79,6 +84,7 @@ def test_caches_are_no_drift(run: Run, output: Path) -> None:
     assert run("--check").status == 0
 
 
+@pytest.mark.slow
 def test_foreign_file_is_never_removed(run: Run, output: Path) -> None:
     """A folder with somebody's own file is refused rather than cleaned."""
     mine = output / "notes.txt"
@@ -89,6 +95,7 @@ def test_foreign_file_is_never_removed(run: Run, output: Path) -> None:
     assert mine.exists()
 
 
+@pytest.mark.slow
 def test_the_real_package_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     """The committed files are what the committed schema makes."""
     main = pytest.importorskip("codegen.__main__").main

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.thinning import thin
+
 from .conftest import Run
 
 pytest.importorskip("datamodel_code_generator")
@@ -539,7 +541,7 @@ def _damage(schema: Path, bad: Bad) -> str:
     return f"schema/{bad.file}:{text.count(NEW_LINE, 0, start) + 1}: {bad.message}"
 
 
-@pytest.mark.parametrize("bad", MISTAKES.values(), ids=MISTAKES.keys())
+@pytest.mark.parametrize("bad", thin(MISTAKES.values(), 12), ids=MISTAKES.keys())
 def test_refused(bad: Bad, run: Run, schema: Path, tmp_path: Path) -> None:
     """The mistake is named at its line, the status is 2, and no file appears."""
     wanted = _damage(schema, bad)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fincard_async._crypto.keys import PrivateKey, PublicKey, WeakKeyWarning
 from fincard_async._sansio.secret import Secret
 from fincard_async.errors import ConfigError
+from tests.thinning import thin
 
 from .known import EC_KEY, KEY, SHORT_KEY
 
@@ -97,7 +98,7 @@ GARBAGE: dict[str, bytes | str] = {
 }
 
 
-@pytest.mark.parametrize("form", PRIVATE)
+@pytest.mark.parametrize("form", thin(PRIVATE, 3))
 def test_a_private_key_is_read_in_every_form(form: str, key: PrivateKey) -> None:
     """Armour, label and line breaks do not matter."""
     assert PrivateKey.parse(PRIVATE[form]).pem() == key.pem()

@@ -23,12 +23,12 @@ from fincard_async._generated.operations import load
 from fincard_async._generated.wire import REFUSALS
 from fincard_async._runtime.credentials import token_in
 from fincard_async._sansio.base_url import parse_origin
-from fincard_async._sansio.envelope import MAX_BODY_BYTES
 from fincard_async._sansio.headers import check_value, is_token
 from fincard_async._sansio.messages import HttpResponse
 from fincard_async._sansio.money import parse_amount
 from fincard_async._sansio.responses import interpret, scrub
 from fincard_async._sansio.retry_after import MOST, read_retry_after
+from fincard_async._sansio.sizes import MAX_BODY_BYTES
 from fincard_async._sansio.token import jwt_expiry, make_token
 from fincard_async.errors import ConfigError, FincardError
 

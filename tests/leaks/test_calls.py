@@ -15,6 +15,7 @@ from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportF
 from fincard_async.errors import UsageError
 from fincard_async.testing import reply
 from tests.runtime.rig import client_of
+from tests.thinning import thin
 
 from .sinks import CANARIES, hits, leaks
 
@@ -139,8 +140,8 @@ async def shown_by(call: Awaitable[object]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("name", thin(CALLS, 2))
+@pytest.mark.parametrize("stage", thin(STAGES, 3))
 async def test_a_failed_call_shows_nothing(
     stage: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

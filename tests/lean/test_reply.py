@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from fincard_async._sansio.envelope import MAX_BODY_BYTES
+from fincard_async._sansio.sizes import MAX_BODY_BYTES
 
 pytest.importorskip("httptools")
 

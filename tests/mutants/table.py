@@ -30,7 +30,10 @@ CANCEL: Final = (
     "wirefaults/test_cancel.py::"
     "test_every_step_of_every_mutation[session-hangs after it carried it out]"
 )
-PIPELINE, AUTH, LIMITER = (f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter"))
+PIPELINE, AUTH, LIMITER, DOUBTS = (
+    f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter", "doubts")
+)
+SIZES: Final = "sansio/test_sizes.py"
 
 ISSUE, ENDINGS, LOOK_UPS, WINDOWS, LOCK, JOURNAL, PLAN, OPERATIONS = (
     f"top/bulk/test_{name}.py"
@@ -55,7 +58,7 @@ WATCH: Final = "top/watch/test_watch.py"
 
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
 LINES, READER = "lean/test_lean.py", "lean/test_reply.py"
-_REPLY = "_transports/reply.py"
+_REPLY, _DOUBTS = "_transports/reply.py", "_runtime/doubts.py"
 _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
 _SORTED = "                failure = failure_of(error, sent=sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
@@ -292,7 +295,7 @@ MUTANTS: Final = (
     Mutant(
         "an unknown outcome is no doubt",
         _RUN,
-        "        if not isinstance(final, OutcomeUnknown):\n",
+        "        if not isinstance(final, OutcomeUnknown | IdempotencyConflict):\n",
         "        if True:\n",
         (CAUSES,),
     ),
@@ -355,7 +358,7 @@ MUTANTS: Final = (
     Mutant(
         "bulk: no lock",
         "bulk/lock.py",
-        "                _flock(fd)\n",
+        "                lock_file(fd)\n",
         "                pass\n",
         (LOCK,),
     ),
@@ -727,14 +730,14 @@ MUTANTS: Final = (
     Mutant(
         "a body has no bound",
         _SESSION,
-        "        if chunks.size > MAX_BODY_BYTES:\n",
+        "        if chunks.size > most:\n",
         "        if False:\n",
         (wire("HTTP"),),
     ),
     Mutant(
         "a cancelled order is forgotten",
         _RUN,
-        "                self.doubts.add(prepared.order_no, prepared.operation.name)\n",
+        "                self.doubts.add(prepared)\n",
         "                pass\n",
         (CANCEL,),
     ),
@@ -876,7 +879,7 @@ MUTANTS: Final = (
     Mutant(
         "lean: a body without end has no bound",
         _REPLY,
-        "        if self._size > MAX_BODY_BYTES:\n",
+        "        if self._size > self._most:\n",
         "        if False:\n",
         (READER,),
     ),
@@ -956,5 +959,75 @@ MUTANTS: Final = (
         '    "SET synchronous_commit = on",\n',
         "",
         ("top/postgres/test_failures.py::test_commits_are_durable_whatever_the_role_says",),
+    ),
+    Mutant(
+        "a creation without a number is sent again",
+        _RETRY,
+        'return "none" if operation.order_number is None else policy.dedupe',
+        "return policy.dedupe",
+        ("client/test_accounts.py",),
+    ),
+    Mutant(
+        "any bare word is a transfer",
+        "_sansio/responses.py",
+        'data.strip() == b"true"',
+        'data.strip() in (b"true", b"false", b"null")',
+        ("client/test_accounts.py",),
+    ),
+    Mutant(
+        "a number in doubt is anybody's",
+        _RUN,
+        "in_doubt=operation.mutates and self.doubts.check(prepared),",
+        "in_doubt=prepared.order_no in self.doubts._open,",
+        (DOUBTS,),
+    ),
+    Mutant(
+        "a number in doubt is looked at once only",
+        _DOUBTS,
+        "call.order_no is None or self.check(call)",
+        "call.order_no is None or call.order_no in self._open",
+        (DOUBTS,),
+    ),
+    Mutant(
+        "who is refused a number ends its doubt",
+        _RUN,
+        "not isinstance(final, OutcomeUnknown | IdempotencyConflict)",
+        "not isinstance(final, OutcomeUnknown)",
+        (DOUBTS,),
+    ),
+    Mutant(
+        "the last final status counts",
+        "waiters.py",
+        "        wait.contradiction = error\n",
+        "        wait.record = record\n",
+        ("top/webhooks/test_waiting.py",),
+    ),
+    Mutant(
+        "card data may be long",
+        "_sansio/operation.py",
+        "        if not self.sealed:\n            return MAX_BODY_BYTES\n",
+        "        if True:\n            return MAX_BODY_BYTES\n",
+        (SIZES,),
+    ),
+    Mutant(
+        "a quote in the block is the end of a text",
+        "_sansio/sizes.py",
+        "        if quote < 0 or ",
+        "        if quote < 0 or False and ",
+        (SIZES,),
+    ),
+    Mutant(
+        "lean: the bound of a request is not heard of",
+        "_transports/line.py",
+        "self._reader.expect(most)",
+        "self._reader.expect()",
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "the bound of a request is not heard of",
+        _SESSION,
+        "_read(response, request.most_bytes)",
+        "_read(response, 1 << 23)",
+        ("transport/test_wire.py",),
     ),
 )

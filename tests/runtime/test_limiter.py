@@ -352,6 +352,7 @@ async def test_a_place_in_a_long_line_is_foretold() -> None:
     assert house.order == [0, 7, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 async def test_only_the_first_in_line_watches_the_clock() -> None:
     """A thousand calls that wait for the rate are one sleeper, not a thousand."""
     house = House(Limits(max_concurrency=2000, rate=10.0))

@@ -10,7 +10,6 @@ import pytest
 
 from fincard_async import errors
 from fincard_async._generated.wire import REFUSALS
-from fincard_async._runtime.doubts import MOST, Doubts
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.options import (
@@ -480,20 +479,13 @@ async def test_a_number_that_is_in_doubt_makes_no_refusal_final() -> None:
     assert rig.doubts.all() == ()
 
 
-async def test_doubts_keep_to_a_bound() -> None:
-    """The oldest goes first, a number stands once, and a read is none of its business."""
-    doubts = Doubts()
-    for number in range(MOST + 5):
-        for _ in range(2):
-            doubts.add(f"N{number}", "things.pay")
-    doubts.add(None, "things.get")
-    doubts.clear(None)
-    assert len(doubts.all()) == MOST
-    assert doubts.all()[0].order_no == "N5"
-    doubts.clear("N5")
-    doubts.clear("never heard of")
-    assert "N5" not in doubts
-    assert "N6" in doubts
+async def test_the_transport_is_told_how_much_to_read() -> None:
+    """Of card data less than of anything else."""
+    sealed = replace(READ, sealed=("sealed",))
+    rig = Rig([DONE, DONE])
+    for operation in (READ, sealed):
+        await rig.pipeline.run(operation, ASK, None)
+    assert [request.most_bytes for request in rig.wire.requests] == [8 << 20, 64 << 10]
 
 
 async def test_retries_are_paid_for() -> None:

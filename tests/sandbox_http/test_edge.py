@@ -195,6 +195,7 @@ anyio.run(main)
 """
 
 
+@pytest.mark.slow
 async def test_kill_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     """After kill -9 a new process knows every order that was answered."""
     state = tmp_path / "state"

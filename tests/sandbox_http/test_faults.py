@@ -50,7 +50,11 @@ async def wire(api: Api, plan: FaultPlan) -> AsyncGenerator[SessionTransport]:
     ("name", "kept_alive"),
     [
         *((name, False) for name in OVER_HTTP),
-        *((name, True) for name, seen in OVER_HTTP.items() if seen != TIMEOUT),
+        *(
+            pytest.param(name, True, marks=pytest.mark.slow)
+            for name, seen in OVER_HTTP.items()
+            if seen != TIMEOUT
+        ),
     ],
 )
 async def test_every_fault(api: Api, name: str, kept_alive: bool) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from fincard_async._sansio.requests import (
     build_request,
@@ -108,6 +108,7 @@ requests = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(requests)
 @pytest.mark.parametrize("money_as", ["number", "string"])
 def test_both_directions_are_a_pair(money_as: str, asked: Ask) -> None:

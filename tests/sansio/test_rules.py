@@ -175,6 +175,7 @@ def test_pins(pin: str, fault: str | None) -> None:
     assert found is None if fault is None else found is not None and fault in found
 
 
+@pytest.mark.slow
 def test_exactly_962_000_pins_pass() -> None:
     """The count over all one million PINs is the one that the lenient reading gives."""
     assert sum(check_pin(f"{number:06}") is None for number in range(1_000_000)) == 962_000

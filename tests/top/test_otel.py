@@ -18,6 +18,7 @@ from fincard_async.testing import reply
 from tests.leaks.sinks import CANARIES, hits
 from tests.leaks.test_calls import ALL, CALLS, LOGIN, STAGES, TOKEN, Wire, shown_by
 from tests.runtime.rig import BEARER, LOST, Server, client_of
+from tests.thinning import thin
 
 pytest.importorskip("opentelemetry.sdk")
 
@@ -181,7 +182,7 @@ async def test_calls_side_by_side_do_not_mix() -> None:
     assert len({span.get_span_context().span_id for span in told.spans}) == 30  # type: ignore[union-attr]  # an ended span has one
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", thin(CALLS, 4))
 async def test_no_attribute_shows_a_secret(name: str) -> None:
     """Whatever the answer, only attributes of the list are told, and none holds a canary."""
     told = Telemetry()

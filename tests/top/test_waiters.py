@@ -18,11 +18,12 @@ from fincard_async.errors import (
     ClientClosed,
     FincardError,
     ServerError,
+    StatusContradiction,
     TimedOut,
     ValidationError,
 )
 from fincard_async.testing import FakeClock, ScriptedTransport, reply
-from fincard_async.waiters import LIST_FROM, wait_until_final
+from fincard_async.waiters import FINAL, LIST_FROM, wait_until_final
 
 from .test_settle import Answer, Query, asking, row
 
@@ -65,6 +66,27 @@ async def test_a_final_order_is_returned_at_the_first_look() -> None:
         assert await wait_until_final(client, answer, timeout=60) == record
         assert await wait_until_final(client, record, timeout=60) == record
         assert clock.slept == [0.5] * 3
+
+
+@pytest.mark.parametrize("known", [OperationStatus.SUCCESS, OperationStatus.FAIL])
+async def test_a_final_status_is_not_overwritten(known: OperationStatus) -> None:
+    """What the caller was told before and what the query says now cannot both be true."""
+    answer = CardOperation(merchant_order_no=NUMBER, status=known)
+    [other] = FINAL - {known}
+    async with asking(Query(row(NUMBER, status=str(other)))) as (client, _):
+        with pytest.raises(StatusContradiction, match=f"{known}, and now is {other}") as caught:
+            await wait_until_final(client, answer, timeout=60)
+    assert (caught.value.first, caught.value.then) == (known, other)
+    assert caught.value.order_no == NUMBER
+
+
+async def test_a_query_that_lags_behind_is_waited_for() -> None:
+    """The mutation's answer said success, the query does not yet: that is no contradiction."""
+    answer = CardOperation(merchant_order_no=NUMBER, status=OperationStatus.SUCCESS)
+    server = Server({NUMBER: 3.0})
+    async with asking(server) as (client, server.clock):
+        record = await wait_until_final(client, answer, timeout=60)
+    assert record.status is OperationStatus.SUCCESS
 
 
 async def test_it_asks_less_and_less_often() -> None:

@@ -13,6 +13,7 @@ from fincard_async import BearerToken, FincardClient, Secret
 from fincard_async._sansio.options import NO_RETRY
 from tests.leaks.sinks import CANARIES, hits, leaks
 from tests.leaks.test_calls import CALLS, CODE, PAN, PIN, TOKEN
+from tests.thinning import thin
 
 from .wire import Line, free_port, hangs_up, http, says, serving
 
@@ -49,7 +50,7 @@ def everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("name", ["activate", "sensitive"])
-@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("answer", thin(ANSWERS, 4))
 async def test_an_answer_that_breaks(
     answer: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -70,7 +71,7 @@ async def test_nobody_is_there() -> None:
     assert leaks(caught.value) == []
 
 
-@pytest.mark.parametrize("how", ["cancel", "timeout"])
+@pytest.mark.parametrize("how", thin(["cancel", "timeout"], 2))
 @pytest.mark.parametrize("begun", [b"", http(BODY, length=len(BODY) + 99)], ids=["sent", "half"])
 @pytest.mark.parametrize("name", ["activate", "sensitive"])
 async def test_a_call_that_is_cut_off(name: str, begun: bytes, how: str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fincard_async._sansio.envelope import MAX_BODY_BYTES
-from fincard_async._sansio.messages import HttpResponse, Reason, TransportFailure
+from fincard_async._sansio.messages import HttpRequest, HttpResponse, Reason, TransportFailure
+from fincard_async._sansio.sizes import MAX_BODY_BYTES
 
 from .wire import (
     BODY,
@@ -159,6 +159,26 @@ async def test_a_longer_body_is_not_read(chunked: bool) -> None:
     got = await exchange(_large(MAX_BODY_BYTES + (1 << 22), chunked=chunked))
     assert isinstance(got, TransportFailure)
     assert (got.reason, got.sent) == ("too-large", True)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_request_may_ask_for_less(chunked: bool) -> None:
+    """Its own bound holds for its answer, and not for the next one on the connection."""
+    small = HttpRequest(REQUEST.path, REQUEST.headers, REQUEST.body, 1000)
+    for size, request in ((1000, small), (1001, REQUEST)):
+        async with (
+            serving(_large(size, chunked=chunked)) as wire,
+            transport_to(wire.origin) as transport,
+        ):
+            assert len((await transport.send(request, 5.0)).body) == size
+    async with (
+        serving(_large(1001, chunked=chunked)) as wire,
+        transport_to(wire.origin) as transport,
+    ):
+        with pytest.raises(TransportFailure, match="longer than 1000 bytes") as caught:
+            await transport.send(small, 5.0)
+        assert (caught.value.reason, caught.value.sent) == ("too-large", True)
+        assert len((await transport.send(REQUEST, 5.0)).body) == 1001
 
 
 @pytest.mark.parametrize(

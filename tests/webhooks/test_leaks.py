@@ -61,7 +61,7 @@ def words(value: object) -> str:
     for way in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps):
         try:
             said.append(repr(way(value)))
-        except (TypeError, FincardError) as error:
+        except (AttributeError, TypeError, FincardError) as error:  # some hold functions
             said.append(repr(error))
     return "\n".join(said)
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from fincard_async.errors import DecodeError, NotAnEnvelope
+from fincard_async.errors import DecodeError, NotAnEnvelope, ResponseTooLarge
 
-from .calls import MUTATIONS
-from .rows import RESULT, Errors, Row, again, fine, means
+from .calls import CALLS, MUTATIONS, SENSITIVE
+from .rows import RESULT, Errors, Row, again, fine, means, once
 from .server import Spoil
 from .spoils import Change, answers, envelope, sends
 from .verdicts import Kind
@@ -42,8 +42,6 @@ NO_ENVELOPE: Final[Mapping[str, Change | bytes]] = {
     "a byte order mark": lambda body: b"\xef\xbb\xbf" + body,
     "UTF-16": lambda body: body.decode().encode("utf-16"),
     "half of the JSON": lambda body: body[: len(body) // 2],
-    "200,000 brackets": NESTED,
-    "nested in a field nobody reads": lambda b: b[:-1] + b',"x":' + NESTED + b"}",
     "a list at the top": lambda body: b"[" + body + b"]",
     "null": b"null",
     "a number": b"17",
@@ -57,6 +55,14 @@ NO_ENVELOPE: Final[Mapping[str, Change | bytes]] = {
     "invalid UTF-8 in msg": lambda body: body.replace(b'"msg":"', b'"msg":"\xff'),
     "a lone surrogate in msg": lambda body: body.replace(b'"msg":"', b'"msg":"\\ud800'),
 }
+
+OPEN: Final = tuple(name for name in CALLS if name != SENSITIVE)
+"""Answers with card data are cut off at 64 KiB."""
+NESTS: Final = {
+    "200,000 brackets": answers(NESTED),
+    "nested in a field nobody reads": answers(lambda b: b[:-1] + b',"x":' + NESTED + b"}"),
+}
+DIGITS: Final = answers(lambda b: b[:-1] + b',"x":' + b"9" * 10**6 + b"}")
 
 BODY: Final = (
     again("an empty 200", NotAnEnvelope, answers(b""), wired=False),
@@ -73,9 +79,11 @@ BODY: Final = (
         for name, change in NO_ENVELOPE.items()
     ),
     fine("invalid UTF-8 in a field nobody reads", answers(lambda b: b[:-1] + b',"x":"\xff"}')),
-    fine(
-        "a megabyte of digits nobody reads",
-        answers(lambda b: b[:-1] + b',"x":' + b"9" * 10**6 + b"}"),
+    *(again(name, NotAnEnvelope, spoil, wired=False, only=OPEN) for name, spoil in NESTS.items()),
+    fine("a megabyte of digits nobody reads", DIGITS, only=OPEN),
+    *(
+        once(f"{name}, of card data", ResponseTooLarge, spoil, wired=False, only=(SENSITIVE,))
+        for name, spoil in {**NESTS, "a megabyte of digits nobody reads": DIGITS}.items()
     ),
     fine("spaces around the JSON", answers(lambda body: b" \r\n" + body + b"\n"), wired=False),
     fine("code 0", answers(envelope(code=0)), wired=False),

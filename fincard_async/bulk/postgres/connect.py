@@ -171,7 +171,7 @@ def _asyncpg() -> Any:
         if error.name != "asyncpg":
             raise
         raise MissingExtraError(
-            "a journal in PostgreSQL needs asyncpg: install fincard-async[postgres]"
+            'a journal in PostgreSQL needs asyncpg: pip install "fincard-async[postgres]"'
         ) from None
     return asyncpg
 

@@ -6,6 +6,7 @@ handler is a type error and not a surprise.
 
 from __future__ import annotations
 
+from fincard_async._generated.handlers import AccountsHandlers, CardsHandlers, TransactionsHandlers
 from fincard_async.sandbox.sealing import Sealer
 from fincard_async.sandbox.state import State
 
@@ -23,17 +24,17 @@ class Handlers:
         self._transactions = Transactions(state, sealer)
 
     @property
-    def accounts(self) -> Accounts:
+    def accounts(self) -> AccountsHandlers:
         """The merchant's accounts."""
         return self._accounts
 
     @property
-    def cards(self) -> Cards:
+    def cards(self) -> CardsHandlers:
         """Card types, cards and operations on them."""
         return self._cards
 
     @property
-    def transactions(self) -> Transactions:
+    def transactions(self) -> TransactionsHandlers:
         """The six queries."""
         return self._transactions
 

@@ -45,6 +45,7 @@ fails, and what happens afterwards."""
 @pytest.mark.faults
 @settings(deadline=None, max_examples=60)
 @given(st.lists(RUNS, max_size=4), st.sampled_from([0, 5_000]))
+@pytest.mark.slow
 def test_every_history(
     runs: list[tuple[list[Fate], int, int | None, str]], latency_ms: int
 ) -> None:
@@ -54,7 +55,7 @@ def test_every_history(
 
 
 @pytest.mark.faults
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(RUNS, max_size=4))
 def test_every_history_without_dedupe(
     runs: list[tuple[list[Fate], int, int | None, str]],

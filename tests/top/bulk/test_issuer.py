@@ -125,10 +125,15 @@ async def test_intent_before_send(world: World) -> None:
         ["busy"],
         ["busy after"],
         ["late"],
-        ["lost before", "lost after"],
-        ["late", "lost after"],
-        ["busy", "lost before"],
-        ["late", "refused"],
+        *(
+            pytest.param(fates, marks=pytest.mark.slow)
+            for fates in (
+                ["lost before", "lost after"],
+                ["late", "lost after"],
+                ["busy", "lost before"],
+                ["late", "refused"],
+            )
+        ),
     ],
     ids="-then-".join,
 )

@@ -357,7 +357,7 @@ async def test_dry_run(world: World) -> None:
     assert estimate.total == {"USD": 156 + fees}
     assert estimate.sample == ("row-0", "row-1", "row-2")
     assert (estimate.funds, estimate.lacking()) == (None, {})
-    assert "no call for the merchant's balance" in (estimate.note or "")
+    assert "funds were not checked" in (estimate.note or "")
     assert world.wire.orders == []
     assert list(world.path.parent.iterdir()) == []
     with pytest.raises(InputError, match="stands twice: in row 1 and in row 3"):

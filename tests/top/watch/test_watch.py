@@ -55,14 +55,14 @@ def test_a_sweep_is_spread_and_keeps_its_interval() -> None:
     """After the first sweep, no second has much more than its share, and no card waits longer."""
 
     async def story() -> None:
-        bank = bank_of(1000)
+        bank = bank_of(500)
         async with watching(bank, interval=20, concurrency=50) as (_, watch):
             await gather(watch, 85)
             stats = watch.stats
         second = [int(at) for at, _ in bank.reads if at >= 20]
         counts = [second.count(number) for number in range(20, 80)]
-        assert max(counts) < 80
-        assert min(counts) > 20
+        assert max(counts) < 40
+        assert min(counts) > 10
         for card_no in bank.balances:
             times = bank.times(card_no)[1:]
             gaps = [after - before for before, after in itertools.pairwise(times)]
@@ -424,6 +424,7 @@ def test_settings_out_of_range(setting: dict[str, float]) -> None:
     on_counted_time(story)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_busy_for_a_while_is_asked_less() -> None:
     """And at the usual pace again when it is well."""
 

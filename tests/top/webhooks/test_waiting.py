@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -10,9 +11,12 @@ import pytest
 
 from fincard_async import BearerToken, FincardClient
 from fincard_async._generated.models.transactions import OperationRecord
+from fincard_async._sansio.webhook import Event
+from fincard_async.errors import StatusContradiction
 from fincard_async.testing import FakeClock, ScriptedTransport, platform_key, sign_webhook
 from fincard_async.waiters import attach, wait_until_final
 from fincard_async.webhooks import Inbox, WebhookVerifier
+from fincard_async.webhooks.inbox import Subscriber
 from tests.top.test_settle import Query, row
 
 pytestmark = pytest.mark.anyio
@@ -59,11 +63,11 @@ class Room:
             self.client, number, timeout=3600, inbox=self.inbox
         )
 
-    def settle(self, number: str) -> None:
-        """From now on the query says success."""
+    def settle(self, number: str, status: str = "success") -> None:
+        """From now on the query says so."""
         for item in self.query.rows:
             if item["merchantOrderNo"] == number:
-                item["status"] = "success"
+                item["status"] = status
 
     async def tell(self, number: str | None, status: str = "success", **parts: Any) -> str:
         """A webhook about an order."""
@@ -169,3 +173,37 @@ async def test_a_webhook_that_came_before_ends_nothing_later() -> None:
         assert room.found == {}
         room.clock.advance(0.5)
     assert len(room.query.asked) == 2
+
+
+class Direct(Inbox):
+    """An inbox whose only subscriber the test tells by hand."""
+
+    tell: Subscriber
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        self.tell = subscriber
+        return super().subscribe(subscriber)
+
+
+async def test_two_final_states_end_a_wait_loudly(caplog: pytest.LogCaptureFixture) -> None:
+    """Both confirmed, before the waiter runs: the first stays, and none of them is believed."""
+    room, events, errors = Room(NUMBER), list[Event](), list[StatusContradiction]()
+    room.inbox.subscribe(events.append)
+    for status in ("success", "fail"):
+        room.settle(NUMBER, status)
+        assert await room.tell(NUMBER, status) == "handled"
+    room.inbox = direct = Direct(WebhookVerifier(platform_key().public_key()), confirm=False)
+
+    async def wait() -> None:
+        try:
+            await room.wait(NUMBER)
+        except StatusContradiction as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        for event in events:
+            direct.tell(event)
+    assert [(e.first, e.then, e.order_no) for e in errors] == [("success", "fail", NUMBER)]
+    assert f"order {NUMBER} was success, and now is fail" in caplog.text
