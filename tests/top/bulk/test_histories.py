@@ -42,7 +42,6 @@ RUNS = st.tuples(
 fails, and what happens afterwards."""
 
 
-@pytest.mark.faults
 @settings(deadline=None, max_examples=60)
 @given(st.lists(RUNS, max_size=4), st.sampled_from([0, 5_000]))
 @pytest.mark.slow
