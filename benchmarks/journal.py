@@ -1,5 +1,8 @@
 """What the journal of a bulk job costs: durable rows per second, and issuing with and without it.
 
+Issuing is measured over HTTP against a server in a process of its own, as users do it, and in one
+process with a sandbox, where nothing hides the work of either side.
+
 Usage: python -m benchmarks.journal [rows] [rounds]
 """
 
@@ -14,7 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import median
 
-from fincard_async import FincardClient, Limits
+from benchmarks.ledger_server import ledger_server
+from fincard_async import BearerToken, FincardClient, Limits
 from fincard_async.bulk import BulkIssue, Entry, Header, IssueRow, RowState, SqliteJournal
 from fincard_async.bulk.kinds import operation_of
 from fincard_async.bulk.plan import Event, advance
@@ -27,6 +31,7 @@ HEADER = Header(job="benchmark", kind="open", server="http://127.0.0.1", tenant=
 SETTINGS = SandboxSettings(funds=Decimal(10**12), latency_ms=0)
 GROUP = 256
 CASES = ((8, 0.02, 1), (64, 0.02, 5), (64, 0.0, 5))
+OVER_HTTP = CASES[:2]
 """Rows under way at once, how long the server takes to answer in seconds, and how many times the
 rows."""
 
@@ -112,6 +117,43 @@ async def rate(
             return count / (time.perf_counter() - began)
 
 
+async def rate_over_http(
+    issue: Callable[[FincardClient, Path, int, int], Awaitable[None]],
+    origin: str,
+    count: int,
+    concurrency: int,
+) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        async with FincardClient(
+            base_url=origin,
+            auth=BearerToken("token"),
+            tenant_id="benchmark",
+            limits=Limits(max_concurrency=concurrency),
+        ) as client:
+            warm = (client.cards.open(card_type_id=PREPAID, amount=50) for _ in range(concurrency))
+            await asyncio.gather(*warm)
+            began = time.perf_counter()
+            await issue(client, Path(folder), count, concurrency)
+            return count / (time.perf_counter() - began)
+
+
+def compare_over_http(count: int, rounds: int) -> None:
+    for concurrency, delay, times in OVER_HTTP:
+        ratios: list[float] = []
+        rates: list[float] = []
+        for _ in range(rounds):
+            found: list[float] = []
+            for issue in (without_journal, with_journal):
+                with ledger_server(0.0, delay) as origin:  # a fresh ledger: numbers are derived
+                    run = rate_over_http(issue, origin, times * count, concurrency)
+                    found.append(asyncio.run(run))
+            ratios.append(found[1] / found[0])
+            rates.append(found[1])
+        name = f"over HTTP, {concurrency} x {delay * 1000:.0f} ms"
+        print(f"{name + ', with journal / without':44} {shown(ratios, '.2f')}")
+        print(f"{name + ', orders/s':44} {shown(rates, ',.0f')}")
+
+
 def shown(values: Sequence[float], form: str) -> str:
     return f"{median(values):{form}}  ({min(values):{form}} .. {max(values):{form}})"
 
@@ -126,13 +168,14 @@ def main() -> None:
                 found.setdefault(name, []).append(value)
     for name, values in found.items():
         print(f"{name + ', rows/s':44} {shown(values, ',.0f')}")
+    compare_over_http(count, rounds)
     for concurrency, delay, times in CASES:
         ratios: list[float] = []
         for _ in range(rounds):
             bare = asyncio.run(rate(without_journal, times * count, concurrency, delay))
             kept = asyncio.run(rate(with_journal, times * count, concurrency, delay))
             ratios.append(kept / bare)
-        name = f"issue with journal / without, {concurrency} x {delay * 1000:.0f} ms"
+        name = f"in process, journal / without, {concurrency} x {delay * 1000:.0f} ms"
         print(f"{name:44} {shown(ratios, '.2f')}")
 
 

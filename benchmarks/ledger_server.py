@@ -115,8 +115,9 @@ class Ledger:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, delay: float) -> None:
         self._ledger = ledger
+        self._delay = delay
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -154,13 +155,19 @@ class _Connection(asyncio.Protocol):
         if fate is None or fate.startswith("carry out"):
             answer = ledger.open_card(OPEN.input_decoder.decode(body))
             if fate is None:
-                self._transport.write(_http(answer))
+                self._write_later(_http(answer))
                 return
         if fate is not None and fate.endswith("drop"):
             self._transport.abort()
         else:
             status = b"502 Bad Gateway" if fate == "carry out and 502" else b"503 Unavailable"
             self._transport.write(_http(b"", status))
+
+    def _write_later(self, data: bytes) -> None:
+        if self._delay:
+            asyncio.get_running_loop().call_later(self._delay, self._transport.write, data)
+        else:
+            self._transport.write(data)
 
 
 def _success(data: object) -> bytes:
@@ -172,11 +179,11 @@ def _http(body: bytes, status: bytes = b"200 OK") -> bytes:
     return head % (status, len(body)) + body
 
 
-def _serve(pipe: Connection, share: float) -> None:
+def _serve(pipe: Connection, share: float, delay: float) -> None:
     async def main() -> None:
         ledger = Ledger(share)
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(ledger), "127.0.0.1", 0
+            lambda: _Connection(ledger, delay), "127.0.0.1", 0
         )
         pipe.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
@@ -185,11 +192,13 @@ def _serve(pipe: Connection, share: float) -> None:
 
 
 @contextmanager
-def ledger_server(share: float) -> Iterator[str]:
-    """Run the server; ``share`` of the orders goes wrong. Gives its origin."""
+def ledger_server(share: float, delay: float = 0.0) -> Iterator[str]:
+    """Run the server; ``share`` of the orders goes wrong, and what is carried out is answered after
+    ``delay`` seconds. Gives its origin.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, share), daemon=True)
+    process = context.Process(target=_serve, args=(there, share, delay), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{here.recv()}"

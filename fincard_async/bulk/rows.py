@@ -226,5 +226,5 @@ class Fields:
 
     def secret(self, name: str) -> Secret | None:
         """A value that is not shown."""
-        text = self.text(name)
+        text = self._values.get(name)
         return None if text is None else Secret(text)

@@ -339,8 +339,8 @@ async def test_flat_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
         return found
 
-    small = await peak(2000)
-    assert await peak(8000) < small * 1.5
+    small = await peak(1000)
+    assert await peak(4000) < small * 1.5
 
 
 # -- The line --------------------------------------------------------------------------------------
