@@ -55,9 +55,9 @@ nox.options.sessions = [
     "typing",
     "tests-3.11(extras='none')",
     "coverage",  # is tests-3.11(extras='all'), measured
-    "tests-3.12(extras='all')",
-    "tests-3.13(extras='all')",
+    "tests-3.13(extras='all')",  # the newest; `nox -s tests` runs those between as well
     "faults",
+    "docs",
     "build",
 ]
 
@@ -223,7 +223,7 @@ def _check_contents(session: nox.Session, wheel: Path, sdist: Path) -> None:
     session.log(f"wheel: {len(in_wheel)} files, sdist: {len(in_sdist)} entries")
 
 
-@nox.session(default=False)
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     install(session, "docs")

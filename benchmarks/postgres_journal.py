@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 
@@ -32,7 +32,11 @@ class Rows:
         self._job = job
         self._count = count
 
-    async def __aiter__(self) -> AsyncIterator[Sequence[Entry]]:
+    def __aiter__(self) -> AsyncIterator[Sequence[Entry]]:
+        return self.unlike({})
+
+    async def unlike(self, marks: Mapping[int, str]) -> AsyncIterator[Sequence[Entry]]:
+        """All batches."""
         for start in range(0, self._count, BATCH):
             yield [self._row(n) for n in range(start, min(start + BATCH, self._count))]
 
@@ -42,9 +46,14 @@ class Rows:
         return Entry(seq=seq, row_id=str(seq), order_no=number, payload=payload, amount=Decimal(50))
 
     @property
-    def digest(self) -> str:
-        """Of the rows so far; any text will do."""
-        return str(self._count)
+    def mark(self) -> str:
+        """None."""
+        return ""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return self._count
 
     def repeated(self, entry: Entry, first: int) -> None:
         """Never: every row has its own number."""
@@ -52,7 +61,7 @@ class Rows:
 
     def finish(self) -> str:
         """The digest of all rows."""
-        return self.digest
+        return str(self._count)
 
 
 async def measure(url: str, rows: int, tasks: int) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ such answers must hear of both ends, and drop what was read in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -38,7 +38,7 @@ class Mutations:
         return lambda: self._listeners.remove(listener)
 
     @contextmanager
-    def of(self, card_no: str | None, kind: str | None) -> Iterator[None]:
+    def of(self, card_no: str | None, kind: str | None) -> Generator[None]:
         """Around a mutation, its retries and its settlement."""
         listeners = tuple(self._listeners) if card_no is not None else ()
         for listener in listeners:

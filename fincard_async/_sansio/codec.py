@@ -14,12 +14,6 @@ from .secret import Sealed, Secret
 T = TypeVar("T")
 
 
-class _Digits(str):
-    """The digits of a JSON number with a fraction, exactly as they stood on the wire."""
-
-    __slots__ = ()
-
-
 def _decode_hook(kind: type, value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("a secret must be a string")

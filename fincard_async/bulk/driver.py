@@ -29,7 +29,7 @@ from .breaker import Breaker
 from .entry import Entry, Reason, RowState
 from .kinds import BulkOperationType
 from .lookup import ENDS_THE_RUN, controls_hold, has_orders, look_up
-from .plan import Event, ForbiddenTransition, advance, learn, replace
+from .plan import Event, ForbiddenTransition, advance, learn, replace, storable
 from .planning import Secrets
 from .ports import Journal
 from .records import from_payload
@@ -196,6 +196,7 @@ class Driver:
             if after.message:
                 masked = after.message.replace(secret.reveal(), "[secret]")
                 after = replace(after, message=masked)
+        after = storable(after)
         if after != before:
             self._journal.record(after)
             self._tally.moved(before.state, after.state)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Final
 
+import msgspec
+
 from fincard_async._generated.models.cards import CardType
 from fincard_async._sansio.model import Model
 from fincard_async._sansio.money import Amount, to_money
@@ -106,6 +108,15 @@ class Estimate:
         return {name: gap for name, gap in gaps.items() if gap > 0 and name != UNKNOWN_CURRENCY}
 
 
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """What a part of the rows asks for."""
+
+    rows: int
+    amounts: Sums
+    prices: Sums
+    deposit_fees: Sums
+
+
 @dataclass(slots=True)
 class Sum:
     """Adds up rows as they are read, and stops at the guards."""
@@ -124,8 +135,7 @@ class Sum:
             GuardTripped: It is one too many, or its amount is.
         """
         self.rows += 1
-        if self.guards.max_rows is not None and self.rows > self.guards.max_rows:
-            raise GuardTripped(f"there are more than {self.guards.max_rows} rows (max_rows)")
+        self._check_rows()
         currency = None
         if card_type is not None:
             currency = card_type.recharge_currency or card_type.fiat_currency
@@ -135,6 +145,40 @@ class Sum:
         self._check_total()
         if len(self.sample) < _SHOWN:
             self.sample.append(f"{entry.row_id} {entry.target or ''}".rstrip())
+
+    def copy(self) -> Asked:
+        """What was asked for so far."""
+        return Asked(self.rows, dict(self.amounts), dict(self.prices), dict(self.deposit_fees))
+
+    def since(self, before: Asked) -> Asked:
+        """What was asked for since then."""
+        return Asked(
+            self.rows - before.rows,
+            _less(self.amounts, before.amounts),
+            _less(self.prices, before.prices),
+            _less(self.deposit_fees, before.deposit_fees),
+        )
+
+    def join(self, part: Asked) -> None:
+        """Many rows more, whose sums are known.
+
+        Raises:
+            GuardTripped: They are too many, or their amounts are.
+        """
+        self.rows += part.rows
+        self._check_rows()
+        for sums, more in (
+            (self.amounts, part.amounts),
+            (self.prices, part.prices),
+            (self.deposit_fees, part.deposit_fees),
+        ):
+            for currency, amount in more.items():
+                add(sums, currency, amount)
+        self._check_total()
+
+    def _check_rows(self) -> None:
+        if self.guards.max_rows is not None and self.rows > self.guards.max_rows:
+            raise GuardTripped(f"there are more than {self.guards.max_rows} rows (max_rows)")
 
     def _check_total(self) -> None:
         limit = self.guards.max_total
@@ -149,6 +193,12 @@ class Sum:
             if amount > limit.get(currency, Decimal(0)):
                 allowed = limit.get(currency, Decimal(0))
                 raise GuardTripped(f"the rows move more than {allowed} {currency} (max_total)")
+
+
+def _less(sums: Sums, before: Sums) -> Sums:
+    zero = Decimal(0)
+    parts = ((name, EXACT.subtract(sums[name], before.get(name, zero))) for name in sums)
+    return {name: part for name, part in parts if part}
 
 
 def _deposit_fee(card_type: CardType, amount: Decimal | None) -> Decimal:

@@ -36,6 +36,7 @@ T = TypeVar("T")
 _CLOSE_SECONDS: Final = 30.0
 _LINGER_SECONDS: Final = 0.25
 """How long a result may wait for company; a crash meanwhile costs a look-up (B3)."""
+_ROWS_MISSING: Final = "the file is damaged: rows are missing; restore it, or move it away"
 _OTHER_ROWS: Final = "use the same rows as before, or another job with its own journal"
 
 _WHAT_DIFFERS: Final = {
@@ -154,8 +155,8 @@ class SqliteJournal:
         return complete
 
     def _adding(self, batch: Sequence[Entry], plan: Plan) -> Callable[[], list[tuple[Entry, int]]]:
-        digest = plan.digest
-        return lambda: self._store.plan(batch, digest)
+        mark = plan.mark
+        return lambda: self._store.plan(batch, mark)
 
     async def _compare(self, found: Header, wanted: Header, plan: Plan) -> Header:
         """Refuse a journal of something else, and say of what; give format 1 its requests."""
@@ -163,35 +164,41 @@ class SqliteJournal:
             raise self._error(f"belongs to {words}")
         if found.input.startswith(FROM_FORMAT_1):
             return await self._fill_in(found, plan)
-        rows = 0
-        async with batches_of(plan) as batches:
+        before, last = await self._ask(self._store.size)
+        if before != last + 1:
+            raise self._error(_ROWS_MISSING)
+        compared = 0
+        async with batches_of(plan, await self._ask(self._store.marks)) as batches:
             async for batch in batches:
-                rows = batch[-1].seq + 1
-                before = await self._ask(self._digest_at(batch[-1].seq))
-                if before is not None and before != plan.digest:
-                    raise await self._other_rows(batch)
-        if plan.finish() != found.input:
-            raise await self._other_count(rows)
-        if sum((await self.counts()).values()) != rows:
-            raise self._error("the file is damaged: rows are missing; restore it, or move it away")
+                compared += len(batch)
+                stored = await self.read((), after=batch[0].seq - 1, limit=len(batch))
+                for mine, planned in zip(stored, batch, strict=False):
+                    self._check_same(mine, planned)
+        digest = plan.finish()
+        if compared == plan.rows:  # else rows were left out, whose marks say that they are the same
+            self._check_all(found, digest, before, compared)
+        elif before != plan.rows:
+            raise self._other_count(before, plan.rows)
         return found
 
-    def _digest_at(self, seq: int) -> Callable[[], str | None]:
-        return lambda: self._store.digest_at(seq)
+    def _check_all(self, found: Header, digest: str, before: int, now: int) -> None:
+        if digest == found.input:
+            if before != now:
+                raise self._error(_ROWS_MISSING)
+        elif before != now:
+            raise self._other_count(before, now)
+        else:
+            raise self._error(f"belongs to other rows; {_OTHER_ROWS}")
 
-    async def _other_rows(self, batch: Sequence[Entry]) -> JournalError:
-        """Name the first row of a batch that is not what it was."""
-        stored = await self.read((), after=batch[0].seq - 1, limit=len(batch))
-        for mine, planned in zip(stored, batch, strict=False):
-            for name, what in _WHAT_DIFFERS.items():
-                if getattr(mine, name) != getattr(planned, name):
-                    where = f"row {planned.seq + 1} has another {what} than before"
-                    return self._error(f"belongs to other rows: {where}; {_OTHER_ROWS}")
-        return await self._other_count(batch[-1].seq + 1)
+    def _other_count(self, before: int, now: int) -> JournalError:
+        return self._error(f"belongs to other rows: {before} and not {now}; {_OTHER_ROWS}")
 
-    async def _other_count(self, rows: int) -> JournalError:
-        before = sum((await self.counts()).values())
-        return self._error(f"belongs to other rows: {before} and not {rows}; {_OTHER_ROWS}")
+    def _check_same(self, mine: Entry, planned: Entry) -> None:
+        """Name the first difference of a row that is not what it was."""
+        for name, what in _WHAT_DIFFERS.items():
+            if getattr(mine, name) != getattr(planned, name):
+                where = f"row {planned.seq + 1} has another {what} than before"
+                raise self._error(f"belongs to other rows: {where}; {_OTHER_ROWS}")
 
     async def _fill_in(self, found: Header, plan: Plan) -> Header:
         before = DigestOfFormat1()
@@ -207,8 +214,8 @@ class SqliteJournal:
         return await self._ask(self._store.header)
 
     def _filling(self, batch: Sequence[Entry], plan: Plan) -> Callable[[], None]:
-        digest = plan.digest
-        return lambda: self._store.fill_in(batch, digest)
+        mark = plan.mark
+        return lambda: self._store.fill_in(batch, mark)
 
     async def commit(self, entries: Sequence[Entry]) -> None:
         """Bring entries up to date; they are durable when this returns (B2).
@@ -322,7 +329,9 @@ class SqliteJournal:
         if latest and self._failure is None:
             try:
                 self._store.write(tuple(latest.values()))
-            except JournalError as error:
+            except Exception as error:  # noqa: BLE001 - nobody knows what is on the disk now
+                if not isinstance(error, JournalError):
+                    error = self._error(f"failed: {type(error).__name__}")
                 self._failure = error
         for job in jobs:
             if isinstance(job, _Job):

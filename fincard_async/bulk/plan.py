@@ -105,6 +105,9 @@ TRANSITIONS: Final[Mapping[tuple[RowState, Event], RowState]] = {
 """Every transition there is. What is final stays as it is; what is parked waits for a person."""
 
 _CLOSES_ALL: Final = frozenset({Event.DRAINED, Event.JUDGED_RESEND})
+_SAID: Final = ("code", "message", "card_no", "currency", "received_currency")
+"""Fields of an entry that come from the server as they are."""
+_MOST_BITS: Final = 63
 _GIVES_UP: Final = frozenset({Event.LOST, Event.DUPLICATE, Event.REFUSED_IN_DOUBT})
 """From here on nobody waits for the attempt, and the time runs within which it may still arrive.
 An intent says only when its attempt was going to begin; of a crash nobody knows when it was, only
@@ -225,6 +228,23 @@ def learn(
         received_amount=answer.received_amount if succeeded else None,
         received_currency=answer.received_currency if succeeded else None,
     )
+
+
+def storable(entry: Entry) -> Entry:
+    """The row with what a server says of it cut to what every database gives back as it was.
+
+    SQLite makes a float of a number of more than 64 bits, and no database keeps a NUL in a text;
+    one such answer must not make a journal unreadable.
+    """
+    said = {name: getattr(entry, name) for name in _SAID}
+    kept = {name: _storable(value) for name, value in said.items()}
+    return entry if kept == said else replace(entry, **kept)
+
+
+def _storable(value: int | str | None) -> int | str | None:
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return str(value)
+    return value.replace("\0", "") if isinstance(value, str) and "\0" in value else value
 
 
 def _remark(

@@ -35,6 +35,7 @@ from .entry import Entry
 from .faults import InputError, InputFault
 from .guards import Guards, Sum
 from .kinds import BulkOperationType
+from .marks import Marking
 from .ports import Plan
 from .records import BulkRow, payload_of, replace, to_request
 from .rows import LONGEST_ROW_ID, RowFile
@@ -86,35 +87,62 @@ class RowPlan:
         self._digest = hashlib.sha256()
         self._faults: list[InputFault] = []
         self._repeats = self._uncounted = 0
+        self._marking = Marking(operation, job, card_types)
+        self._mark = ""
         self._lines: dict[int, int | None] = {}
         """Lines of the batch that was given out last."""
 
     @property
-    def digest(self) -> str:
-        """SHA-256 over the rows so far, without secrets: a hash of one could be reversed."""
-        return self._digest.hexdigest()
+    def mark(self) -> str:
+        """Of the batch that was given out last; "" if it holds secrets, of which none is kept."""
+        return self._mark
 
-    async def __aiter__(self) -> AsyncGenerator[Sequence[Entry]]:
-        batch: list[Entry] = []
-        seq = -1
+    @property
+    def rows(self) -> int:
+        """How many rows there were so far, with those that were left out."""
+        return self.sum.rows
+
+    def __aiter__(self) -> AsyncGenerator[Sequence[Entry]]:
+        return self.unlike({})
+
+    async def unlike(self, marks: Mapping[int, str]) -> AsyncGenerator[Sequence[Entry]]:
+        """The batches but for those whose marks, by their last seq, say that they are the same."""
+        rows: list[BulkRow] = []
+        first, fault = 0, None
         try:
-            async with aclosing(_each(self._rows)) as rows:
-                async for row in rows:
-                    seq += 1
-                    if (entry := self._entry(seq, row)) is not None:
-                        batch.append(entry)
-                    if seq % BATCH == BATCH - 1:
-                        if batch:
+            async with aclosing(_each(self._rows)) as source:
+                async for row in source:
+                    rows.append(row)
+                    if len(rows) == BATCH:
+                        if batch := self._batch(first, rows, marks):
                             yield batch
-                        batch, self._lines = [], {}
+                        first, rows = first + BATCH, []
+                        if len(self._faults) >= MOST_FAULTS:
+                            return
                         await anyio.lowlevel.checkpoint()
-                    if len(self._faults) >= MOST_FAULTS:
-                        return
         except InputError as error:
-            self._faults += error.faults
-            self._uncounted += error.count - len(error.faults)
+            fault = error
+        batch = self._batch(first, rows, marks)
+        if fault is not None:
+            self._faults += fault.faults
+            self._uncounted += fault.count - len(fault.faults)
         if batch:
             yield batch
+
+    def _batch(self, first: int, rows: Sequence[BulkRow], marks: Mapping[int, str]) -> list[Entry]:
+        """The entries of these rows; none if they are the same as when their mark was made."""
+        self._lines = {}
+        if not rows:
+            return []
+        digest = self._marking.digest(rows)
+        # The first batch is planned in any case: a sample of it is shown to people.
+        if first and (same := self._marking.same(marks.get(first + len(rows) - 1), digest)):
+            self.sum.join(same)
+            return []
+        before = self.sum.copy()
+        found = [self._entry(first + place, row) for place, row in enumerate(rows)]
+        self._mark = self._marking.mark(digest, self.sum.since(before))
+        return [entry for entry in found if entry is not None]
 
     def repeated(self, entry: Entry, first: int) -> None:
         """Note that a row of the last batch has the id of an earlier one."""
@@ -126,7 +154,8 @@ class RowPlan:
         self._faults.append(InputFault(self._source, line, message))
 
     def finish(self) -> str:
-        """The digest of all rows.
+        """SHA-256 over the rows that were given out, without secrets: a hash of one could be
+        reversed.
 
         Raises:
             InputError: Rows are faulty.
@@ -139,7 +168,7 @@ class RowPlan:
             raise InputError((InputFault(self._source, None, "a row_id stands twice"),))
         if not self.sum.rows:
             raise ValidationError("there are no rows")
-        return self.digest
+        return self._digest.hexdigest()
 
     def _entry(self, seq: int, row: BulkRow) -> Entry | None:
         """The entry of a row, or None if a fault was noted."""
@@ -192,9 +221,11 @@ class RowPlan:
 
 
 @asynccontextmanager
-async def batches_of(plan: Plan) -> AsyncGenerator[AsyncIterator[Sequence[Entry]]]:
+async def batches_of(
+    plan: Plan, marks: Mapping[int, str] | None = None
+) -> AsyncGenerator[AsyncIterator[Sequence[Entry]]]:
     """The batches of a plan; whatever reads rows is closed at the end, also of half of them."""
-    batches = aiter(plan)
+    batches = plan.unlike(marks or {})
     try:
         yield batches
     finally:

@@ -14,7 +14,7 @@ run must halt before the next send. Whatever the engine has recorded, ``read``, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from .entry import Entry, Header, RowState
@@ -32,8 +32,21 @@ class Plan(Protocol):
         ...
 
     @property
-    def digest(self) -> str:
-        """Digest of the rows given out so far; kept for each batch, it finds what differs."""
+    def mark(self) -> str:
+        """Of the batch given out last: kept with it, it tells next time whether it is the same."""
+        ...
+
+    def unlike(self, marks: Mapping[int, str]) -> AsyncIterator[Sequence[Entry]]:
+        """The same batches, but for those that certainly are as they were.
+
+        Args:
+            marks: What ``mark`` was, by the last ``seq`` of each batch.
+        """
+        ...
+
+    @property
+    def rows(self) -> int:
+        """How many rows there were so far, with those that were left out."""
         ...
 
     def repeated(self, entry: Entry, first: int) -> None:

@@ -203,14 +203,14 @@ class Store:
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             self._migrate(db, 0)
 
-    def plan(self, entries: Sequence[Entry], digest: str) -> list[tuple[Entry, int]]:
+    def plan(self, entries: Sequence[Entry], mark: str) -> list[tuple[Entry, int]]:
         """Add rows; returned are those whose order number was there before, and at which seq."""
         with self._translated() as db:
             before = db.total_changes
             db.executemany(_INSERT, map(_to_record, entries))
             added = db.total_changes - before
             if entries:
-                db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, digest))
+                db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, mark))
             if added == len(entries):
                 return []
             return [
@@ -232,22 +232,27 @@ class Store:
         self._fresh = False
         self._sync_folder()
 
-    def digest_at(self, seq: int) -> str | None:
-        """The digest of the rows up to this one, if it was kept."""
+    def marks(self) -> dict[int, str]:
+        """The marks of the batches of the plan, by their last seq."""
         with self._translated() as db:
-            found = db.execute("SELECT digest FROM digests WHERE seq = ?", (seq,)).fetchone()
-            return None if found is None else found[0]
+            return dict(db.execute("SELECT seq, digest FROM digests"))
+
+    def size(self) -> tuple[int, int]:
+        """How many rows there are, and the last seq."""
+        with self._translated() as db:
+            count, last = db.execute("SELECT count(*), max(seq) FROM rows").fetchone()
+            return count, -1 if last is None else last
 
     def begin_filling_in(self) -> None:
         """Begin the transaction that gives the rows of format 1 their requests."""
         with self._translated() as db:
             db.execute("BEGIN")
 
-    def fill_in(self, entries: Sequence[Entry], digest: str) -> None:
+    def fill_in(self, entries: Sequence[Entry], mark: str) -> None:
         """Give rows of format 1 their requests."""
         with self._translated() as db:
             db.execute(_FILL_IN, (_to_json(entries),))
-            db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, digest))
+            db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, mark))
 
     def finish_filling_in(self, digest: str) -> None:
         """All rows of format 1 have their requests now."""

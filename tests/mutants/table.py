@@ -370,6 +370,13 @@ MUTANTS: Final = (
         (ENDINGS, PLAN),
     ),
     Mutant(
+        "bulk: any mark will do",
+        "bulk/marks.py",
+        "if found.digest == digest else None",
+        "if found.digest else None",
+        ("top/bulk/test_marks.py",),
+    ),
+    Mutant(
         "bulk: sent again after the server may have forgotten",
         "bulk/windows.py",
         'policy.dedupe != "none" and remembered(entry, now, policy.windows)',

@@ -90,12 +90,19 @@ class ListPlan:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries = list(entries)
         self.digest = ""
+        self.mark = ""
+        self.rows = 0
         self.doubled: list[tuple[Entry, int]] = []
 
-    async def __aiter__(self) -> AsyncIterator[Sequence[Entry]]:
+    def __aiter__(self) -> AsyncIterator[Sequence[Entry]]:
+        return self.unlike({})
+
+    async def unlike(self, marks: Mapping[int, str]) -> AsyncIterator[Sequence[Entry]]:
+        """All batches."""
         for start in range(0, len(self.entries), BATCH):
             batch = self.entries[start : start + BATCH]
             self.digest = f"digest of {[entry.payload for entry in self.entries[: start + BATCH]]}"
+            self.rows += len(batch)
             yield batch
 
     def repeated(self, entry: Entry, first: int) -> None:

@@ -549,6 +549,27 @@ async def test_an_error_that_nobody_foresaw(path: Path) -> None:
         assert await journal.read(ALL, after=3, limit=9) == PLAN[4:]
 
 
+async def test_a_commit_that_nobody_foresaw(path: Path) -> None:
+    """An unexpected error of a commit halts the job like any other: nobody waits for ever."""
+
+    class Broken(sqlite3.Connection):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            if sql.startswith("UPDATE rows"):
+                raise MemoryError
+            return super().execute(sql, *args)
+
+    def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
+        return sqlite3.connect(*args, factory=Broken, **settings)
+
+    async with opened(path, connect=connect) as journal:
+        with anyio.fail_after(20), pytest.raises(JournalError, match="failed: MemoryError"):
+            await journal.commit([intent(PLAN[0])])
+        with pytest.raises(JournalError, match="failed: MemoryError"):
+            journal.check()
+    async with opened(path) as again:
+        assert await again.counts() == {RowState.PLANNED: 5}
+
+
 async def test_permissions_that_cannot_be_changed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

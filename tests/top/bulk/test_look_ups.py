@@ -159,3 +159,15 @@ async def test_a_look_up_that_proves_nothing(world: World, kind: str) -> None:
     world.wire.answer_look_up = lambda response: response
     assert (await world.run(ROWS)).ok
     assert {world.wire.orders.count(number_of(row)) for row in ROWS} == {1}
+
+
+@pytest.mark.parametrize("code", [2**63, -(10**30), 10**30], ids=str)
+async def test_an_answer_that_no_database_holds(world: World, code: int) -> None:
+    """Whatever a server says, the journal stays readable, and the job goes on."""
+    world.wire.intercept = lambda _: reply(success=False, code=code, msg="no\0pe")
+    report = await world.run(ROWS[:2])
+    assert {row.code for row in report.results} == {str(code)}
+    assert all("\0" not in (row.message or "") for row in report.results)
+    world.wire.intercept = None
+    assert (await world.run(ROWS[:2])).ok
+    world.assert_exact(ROWS[:2])

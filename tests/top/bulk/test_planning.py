@@ -130,7 +130,8 @@ def test_all_faults_at_once() -> None:
 
     with pytest.raises(InputError) as caught:
         planned(endless())
-    assert len(caught.value.faults) == len(read) == MOST_FAULTS
+    assert (len(caught.value.faults), caught.value.count) == (MOST_FAULTS, BATCH)
+    assert len(read) == BATCH
 
 
 def test_faults_of_a_reader_join_the_others() -> None:

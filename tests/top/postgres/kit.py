@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -41,13 +41,20 @@ class ListPlan:
         self.batch = batch
         self.faults: list[str] = []
 
-    async def __aiter__(self) -> AsyncIterator[Sequence[Entry]]:
+    def __aiter__(self) -> AsyncIterator[Sequence[Entry]]:
+        return self.unlike({})
+
+    async def unlike(self, marks: Mapping[int, str]) -> AsyncIterator[Sequence[Entry]]:
         for start in range(0, len(self.entries), self.batch):
             yield self.entries[start : start + self.batch]
 
     @property
-    def digest(self) -> str:
-        return self.sum
+    def rows(self) -> int:
+        return len(self.entries)
+
+    @property
+    def mark(self) -> str:
+        return ""
 
     def repeated(self, entry: Entry, first: int) -> None:
         self.faults.append(f"{entry.row_id} repeats {first}")

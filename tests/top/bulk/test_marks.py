@@ -1,0 +1,148 @@
+"""The same rows are not planned again, and no other rows are taken for the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from fincard_async._sansio.secret import Secret
+from fincard_async.bulk import GuardTripped, IssueRow, SqliteJournal
+from fincard_async.bulk.guards import make_guards
+from fincard_async.bulk.kinds import operation_of
+from fincard_async.bulk.planning import BATCH, RowPlan
+from fincard_async.errors import JournalError
+from fincard_async.sandbox import Sandbox
+from fincard_async.testing import sandbox_client
+
+from .kit import HEADER, JOB, plan_of, rows_of
+
+pytestmark = pytest.mark.anyio
+
+COUNT = 3 * BATCH + 7
+ROWS = rows_of(COUNT)
+LASTS = [BATCH - 1, 2 * BATCH - 1, 3 * BATCH - 1, COUNT - 1]
+"""The last seq of each batch."""
+
+
+async def marks_of(plan: RowPlan) -> dict[int, str]:
+    """The mark of each batch."""
+    return {batch[-1].seq: plan.mark async for batch in plan}
+
+
+async def planned_again(plan: RowPlan, marks: dict[int, str]) -> list[int]:
+    """The last seq of each batch that is not left out."""
+    return [batch[-1].seq async for batch in plan.unlike(marks)]
+
+
+def changed(place: int, **values: Any) -> list[IssueRow]:
+    """The rows with another value in one of them."""
+    return [*ROWS[:place], replace(ROWS[place], **values), *ROWS[place + 1 :]]
+
+
+async def test_the_same_rows_are_left_out() -> None:
+    """All but the first batch, of which a sample is shown; the sums are those of all rows."""
+    plan = plan_of(ROWS)
+    marks = await marks_of(plan)
+    assert list(marks) == LASTS
+    again = plan_of(ROWS)
+    assert await planned_again(again, marks) == LASTS[:1]
+    again.finish()
+    assert again.rows == COUNT
+    assert again.sum == plan.sum
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"row_id": "other"},
+        {"amount": Decimal("50.01")},
+        {"amount": Decimal("2050.0")},
+        {"card_type_id": 1},
+        {"holder_id": 1},
+        {"account_id": 1},
+        {"generation": 1},
+    ],
+    ids=str,
+)
+async def test_any_change_is_planned(change: dict[str, Any]) -> None:
+    """The batch of a row that was given otherwise is planned, and no other."""
+    marks = await marks_of(plan_of(ROWS))
+    assert await planned_again(plan_of(changed(2000, **change)), marks) == [LASTS[0], LASTS[2]]
+
+
+async def test_rows_more_or_fewer() -> None:
+    """A batch that ends elsewhere has no mark, and one whose rows are moved has another."""
+    marks = await marks_of(plan_of(ROWS))
+    assert await planned_again(plan_of(ROWS[:-1]), marks) == [LASTS[0], COUNT - 2]
+    moved = [*ROWS[:1500], *ROWS[1501:], ROWS[1500]]
+    assert await planned_again(plan_of(moved), marks) == LASTS
+
+
+async def test_a_mark_is_of_its_plan() -> None:
+    """Another job, operation or list of card types is another plan; so is a mark of old."""
+    with Sandbox() as sandbox:
+        async with sandbox_client(sandbox=sandbox) as client:
+            types = {each.card_type_id: each for each in await client.cards.list_types()}
+    marks = await marks_of(plan_of(ROWS))
+    assert await planned_again(plan_of(ROWS, "another job"), marks) == LASTS
+    operation = operation_of("open")
+    checked = RowPlan(ROWS, operation=operation, job=JOB, card_types=types)
+    assert await planned_again(checked, marks) == LASTS
+    assert await planned_again(plan_of(ROWS), dict.fromkeys(marks, "a" * 64)) == LASTS
+
+
+async def test_secrets_are_read_again() -> None:
+    """Nothing is kept of a batch with card numbers, and every run has them from the rows."""
+    rows = changed(1500, card_number=Secret("4111111111111111"))
+    marks = await marks_of(plan_of(rows))
+    assert [bool(mark) for mark in marks.values()] == [True, False, True, True]
+    again = plan_of(rows)
+    assert await planned_again(again, marks) == LASTS[:2]
+    assert again.secrets[1500]["card_number"].reveal() == "4111111111111111"
+
+
+@pytest.mark.parametrize("limits", [{"max_rows": COUNT - 1}, {"max_total": 1_000_000}], ids=str)
+async def test_guards_hold_for_what_is_left_out(limits: dict[str, Any]) -> None:
+    """A limit that was lowered stops the next run as well."""
+    marks = await marks_of(plan_of(ROWS))
+    plan = RowPlan(
+        ROWS,
+        operation=operation_of("open"),
+        job=JOB,
+        guards=make_guards(limits.get("max_rows"), limits.get("max_total")),
+    )
+    with pytest.raises(GuardTripped):
+        await planned_again(plan, marks)
+
+
+def opened_with(path: Path, rows: Sequence[IssueRow]) -> None:
+    """Open a journal with these rows, and close it."""
+
+    async def main() -> None:
+        journal = SqliteJournal(path)
+        await journal.open(HEADER, plan_of(rows))
+        await journal.close()
+
+    anyio.run(main)
+
+
+def test_a_journal_refuses_other_rows(tmp_path: Path) -> None:
+    """Wherever a row differs, it is named; where it stands in its file makes no difference."""
+    path = tmp_path / "cards.journal"
+    opened_with(path, ROWS)
+    opened_with(path, ROWS)
+    opened_with(path, changed(2500, line=7))
+    with pytest.raises(JournalError, match="row 2501 has another amount than before"):
+        opened_with(path, changed(2500, amount=Decimal("2550.01")))
+    with pytest.raises(JournalError, match=f"{COUNT} and not {COUNT - 1}"):
+        opened_with(path, ROWS[:-1])
+    with pytest.raises(JournalError, match=f"{COUNT} and not {2 * BATCH}"):
+        opened_with(path, ROWS[: 2 * BATCH])
+    with pytest.raises(JournalError, match=f"{COUNT} and not {COUNT + 1}"):
+        opened_with(path, rows_of(COUNT + 1))
