@@ -213,7 +213,7 @@ def _show(outcome: JobRun, report: Report, options: BulkOptions) -> None:
         say(f"stopped: {printable(report.reason)}", err=True)
     if options.parked is not None:
         count = write_parked(options.parked, report.results)
-        say(f"{count} parked rows written to {options.parked}", err=True)
+        say(f"{number_of('parked row', count)} written to {options.parked}", err=True)
     if options.as_json:
         for row in report.results:
             text = line_of(report.job, row).decode()
