@@ -31,19 +31,19 @@ from .advice import OK
 from .bulk_options import BulkOptions
 from .distributed import SharedJob, work_shared
 from .job import JobRun, JobSettings, make_job, run_job, say_resume
-from .output import printable, say
+from .output import number_of, printable, say
 from .parked import read_decisions, write_parked
 from .settings import Setup, confirm, on_loopback, run
 from .summary import print_report, sums
 
-_WHAT: Final[Mapping[str, str]] = {
-    "open": "Issue {} cards",
-    "deposit": "Deposit to cards in {} rows",
-    "withdraw": "Withdraw from cards in {} rows",
-    "freeze": "Freeze {} cards",
-    "unfreeze": "Unfreeze {} cards",
-    "cancel": "Cancel {} cards",
-    "update": "Update {} cards",
+_WHAT: Final[Mapping[str, tuple[str, str]]] = {
+    "open": ("Issue", "card"),
+    "deposit": ("Deposit to cards in", "row"),
+    "withdraw": ("Withdraw from cards in", "row"),
+    "freeze": ("Freeze", "card"),
+    "unfreeze": ("Unfreeze", "card"),
+    "cancel": ("Cancel", "card"),
+    "update": ("Update", "card"),
 }
 
 
@@ -128,7 +128,7 @@ async def _dry_run(order: _Order, how: JobSettings) -> None:
 def _take_decisions(how: JobSettings, path: Path) -> None:
     decisions = read_decisions(path)
     decided = run(resolve, SqliteJournal(how.journal), decisions)
-    say(f"{len(decided)} decisions taken from {path}", err=True)
+    say(f"{number_of('decision', len(decided))} taken from {path}", err=True)
 
 
 def _carried_out(order: _Order, how: JobSettings) -> JobRun:
@@ -178,8 +178,8 @@ def _question(order: _Order, client: FincardClient, new: bool) -> Callable[[Esti
 
 def _facts(order: _Order, client: FincardClient, estimate: Estimate) -> Iterator[str]:
     """What is about to happen, and what it costs."""
-    what = _WHAT[order.kind].format(f"{estimate.rows:,}")
-    yield f"{what} at {client.origin}, tenant {client.tenant_id}"
+    verb, noun = _WHAT[order.kind]
+    yield f"{verb} {number_of(noun, estimate.rows)} at {client.origin}, tenant {client.tenant_id}"
     parts = {
         "deposits" if order.kind == "open" else "amounts": estimate.amounts,
         "prices": estimate.prices,
@@ -213,7 +213,7 @@ def _show(outcome: JobRun, report: Report, options: BulkOptions) -> None:
         say(f"stopped: {printable(report.reason)}", err=True)
     if options.parked is not None:
         count = write_parked(options.parked, report.results)
-        say(f"{count} parked rows written to {options.parked}", err=True)
+        say(f"{number_of('parked row', count)} written to {options.parked}", err=True)
     if options.as_json:
         for row in report.results:
             text = line_of(report.job, row).decode()

@@ -197,7 +197,7 @@ def _show(report: Report, options: BulkOptions) -> None:
             file.complete(report.results)
     if options.parked is not None:
         count = write_parked(options.parked, report.results)
-        say(f"{count} parked rows written to {options.parked}", err=True)
+        say(f"{number_of('parked row', count)} written to {options.parked}", err=True)
     if options.as_json:
         for row in report.results:
             text = line_of(report.job, row).decode()

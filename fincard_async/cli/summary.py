@@ -13,6 +13,7 @@ from rich.table import Table
 from fincard_async._generated.models.cards import CardBalance, CardType
 from fincard_async._generated.models.common import CardMode
 from fincard_async.bulk import IssueRow, Report, RowResult, RowState
+from fincard_async.bulk.guards import UNKNOWN_CURRENCY
 from fincard_async.sandbox import Ledger
 
 from .job import word_of
@@ -25,7 +26,8 @@ def sums(amounts: Iterable[tuple[str | None, Decimal]]) -> str:
     """Sums by currency, such as ``1,200.50 USD, 10 EUR``."""
     found: dict[str, Decimal] = {}
     for currency, amount in amounts:
-        found[currency or "?"] = found.get(currency or "?", Decimal(0)) + amount
+        name = currency if currency and currency != UNKNOWN_CURRENCY else "(currency unknown)"
+        found[name] = found.get(name, Decimal(0)) + amount
     return ", ".join(f"{amount:,f} {currency}" for currency, amount in sorted(found.items()))
 
 

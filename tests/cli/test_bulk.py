@@ -147,7 +147,7 @@ def test_parked_rows_and_decisions(cli: Cli, rows: Callable[..., str]) -> None:
         table.writerow(row)
     decided = cli.run(*args, "--resolve", "answer.csv", "--parked", "parked.csv", "--json")
     assert decided.exit_code == 0, decided.output
-    assert "1 decisions" in decided.stderr
+    assert "1 decision taken" in decided.stderr
     assert json.loads(decided.stdout)["card_no"] == card_no
     assert len(Path("parked.csv").read_text("utf-8").splitlines()) == 1
 
@@ -188,6 +188,7 @@ def test_a_limit_by_currency_needs_currencies(cli: Cli, rows: Callable[..., str]
     args = ("bulk", "deposit", name, "--job", "t")
     refused = cli.run(*args, "--max-total", "USD=50")
     assert (refused.exit_code, "without a currency" in refused.stderr) == (2, True)
+    assert "20 (currency unknown)" in cli.run(*args, "--dry-run").stdout
     assert cli.run(*args, "--max-total", "19.99").exit_code == 2
     assert cli.run(*args, "--max-total", "20").exit_code == 0
 
@@ -236,6 +237,7 @@ def test_cancelling_in_a_script(cli: Cli, rows: Callable[..., str]) -> None:
     name = rows(f"row_id,card_no\na,{cli.open_card()}\n")
     args = ("bulk", "cancel", name, "--job", "t", "--yes")
     assert cli.run(*args).exit_code == 2
+    assert "Cancel 1 card at " in cli.run(*args, "--max-rows", "1", "--dry-run").stdout
     result = cli.run(*args, "--max-rows", "1")
     assert result.exit_code == 0
     assert "back from the cards: " in result.stdout
