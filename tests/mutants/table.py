@@ -62,8 +62,8 @@ _REPLY, _DOUBTS = "_transports/reply.py", "_runtime/doubts.py"
 _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
 _SORTED = "                failure = failure_of(error, sent=sent.yes)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
-_SLEEP = "                await self.clock.sleep(delay)\n"
-_AGAIN = "                prepared = __import__('msgspec').structs.replace(prepared, body="
+_SLEEP = "                    await self._pause_or_raise(error, prepared, settings, progress)\n"
+_AGAIN = "                    prepared = __import__('msgspec').structs.replace(prepared, body="
 
 
 def wire(group: str, way: str = "session") -> str:
@@ -281,7 +281,7 @@ MUTANTS: Final = (
     Mutant(
         "calls without time are sent",
         _RUN,
-        "remaining < min(LEAST_LEFT, settings.timeout / 2) or remaining <= 0",
+        "remaining <= 0 or LEAST_LEFT > remaining < settings.timeout / 2",
         "remaining <= 0",
         (OVERLOAD,),
     ),
@@ -914,14 +914,14 @@ MUTANTS: Final = (
     Mutant(
         "rows in a row hide depth",
         "_sansio/envelope.py",
-        'opening - body.count(b"},{") <= MAX_DEPTH',
-        'opening - body.count(b"{") <= MAX_DEPTH',
+        "opening - rows <= MAX_DEPTH",
+        'opening - bounds.count(b"{") <= MAX_DEPTH',
         ("sansio/test_envelope.py",),
     ),
     Mutant(
         "a place is free while others wait",
         "_runtime/limiter.py",
-        "            or any(self._lanes)\n",
+        "            or self._waiting\n",
         "            or False\n",
         ("runtime/test_hot_path.py",),
     ),
@@ -977,8 +977,8 @@ MUTANTS: Final = (
     Mutant(
         "a number in doubt is anybody's",
         _RUN,
-        "in_doubt=operation.mutates and self.doubts.check(prepared),",
-        "in_doubt=prepared.order_no in self.doubts._open,",
+        "in_doubt = mutates and self.doubts.check(prepared)",
+        "in_doubt = prepared.order_no in self.doubts._open",
         (DOUBTS,),
     ),
     Mutant(
