@@ -7,8 +7,8 @@
             print(change.card_no, change.balance, change.observed_at)
 
 Layout: ``card`` (what an answer means) and ``changes`` (what is told) <- ``schedule`` (who is
-next) and ``pace`` (how fast) <- ``watcher`` (timer, workers, consumer); ``stats`` counts. Nobody
-but ``watcher`` awaits.
+next) and ``pace`` (how fast) <- ``crew`` (timer and workers) <- ``watcher`` (reads, and tells its
+user); ``stats`` counts. Only the last two wait for anything.
 """
 
 from __future__ import annotations

@@ -61,7 +61,6 @@ class Counters:
     __slots__ = (
         "_said",
         "achieved",
-        "behind",
         "changes",
         "discarded",
         "errors",
@@ -75,7 +74,7 @@ class Counters:
         self.interval = interval
         self.reads = self.changes = self.errors = self.discarded = 0
         self.failing = self.in_flight = 0
-        self.achieved = self.behind = 0.0
+        self.achieved = 0.0
         self._said = False
 
     def gap(self, seconds: float) -> None:

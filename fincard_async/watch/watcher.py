@@ -1,13 +1,6 @@
-"""The watch itself: one heap, one timer, and a few workers that take whatever is due.
+"""The watch itself: what its user asks of it, and what it makes of the answers.
 
-::
-
-    timer     sleeps until the first card is due, and wakes a worker
-    worker    takes the first card that is due; wakes another if there is more; reads; decides
-    consumer  takes the latest change of each card
-
-There is no task for a card. A worker that has read a card takes the next one without asking
-anybody, so under load the timer does nothing.
+``Crew`` says when a card is visited; here it is read, and what the answer means is taken over.
 """
 
 from __future__ import annotations
@@ -31,10 +24,10 @@ from fincard_async.errors import (
 
 from .card import WatchedCard
 from .changes import BalanceChange, Pending
+from .crew import Crew
 from .pace import Pace
 from .schedule import Schedule
 from .stats import Counters, WatchStats
-from .turnstile import Turnstile
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -68,23 +61,21 @@ class BalanceWatch:
         hot_factor: float,
     ) -> None:
         self._clock = client._clock
-        self._limiter = client._limiter
         self._sweep = client.with_options(lane=Lane.BACKGROUND).cards
         self._direct = client.cards
-        self._concurrency = concurrency
         now = self._clock.monotonic()
         self._schedule = Schedule(interval, hot_factor, now)
-        self._pace = Pace(math.inf if rate is None else rate, now)
-        self._told = (self._limiter.answered, self._limiter.troubled)
+        self._crew = Crew(
+            self._visit,
+            schedule=self._schedule,
+            pace=Pace(math.inf if rate is None else rate, now),
+            concurrency=concurrency,
+            limiter=client._limiter,
+            clock=self._clock,
+        )
         self._cards: dict[str, WatchedCard] = {}
         self._pending = Pending()
         self._counters = Counters(interval)
-        self._turnstile = Turnstile()
-        self._group: TaskGroup | None = None
-        self._workers = 0
-        self._idle: list[anyio.Event] = []
-        self._nap: anyio.CancelScope | None = None
-        self._rearm = anyio.Event()
         self._news = anyio.Event()
         self._failure: FincardError | None = None
 
@@ -143,7 +134,7 @@ class BalanceWatch:
         card = self._cards.get(card_no)
         if card is not None:
             card.hot = max(card.hot, 1)
-            self._soon(card)
+            self._crew.soon(card)
 
     async def add(self, card_nos: Iterable[str] | AsyncIterable[str]) -> None:
         """Watch these too; those that are watched already are passed over."""
@@ -155,7 +146,7 @@ class BalanceWatch:
             count += 1
             if count % _AT_A_TIME == 0:
                 await anyio.lowlevel.checkpoint()
-        self._wake_timer()
+        self._crew.wake_timer()
 
     def remove(self, card_no: str) -> None:
         """Watch a card no longer; nothing more is told of it but what waits already."""
@@ -180,8 +171,8 @@ class BalanceWatch:
             waiting=len(self._pending),
             interval=counters.interval,
             achieved_interval=counters.achieved,
-            behind=counters.behind,
-            rate_limit=self._pace.rate(self._clock.monotonic()),
+            behind=self._crew.behind,
+            rate_limit=self._crew.pace.rate(self._clock.monotonic()),
         )
 
     # -- Mutations of the client -------------------------------------------------------------------
@@ -196,97 +187,13 @@ class BalanceWatch:
         if (card := self._cards.get(card_no)) is not None:
             card.mutated()
             card.leaving = card.leaving or kind == OperationType.CANCEL
-            self._soon(card)
-
-    # -- Tasks -------------------------------------------------------------------------------------
+            self._crew.soon(card)
 
     def start(self, group: TaskGroup) -> None:
         """Begin to read."""
-        self._group = group
-        group.start_soon(self._keep_time)
-        group.start_soon(self._turnstile.turn)
+        self._crew.start(group)
 
-    async def _keep_time(self) -> None:
-        while self._failure is None:
-            self._rearm = anyio.Event()
-            pause = self._until_next(self._clock.monotonic())
-            if pause <= 0:
-                self._call_worker()
-                await self._rearm.wait()
-            elif pause == math.inf:
-                await self._rearm.wait()
-            else:
-                with anyio.CancelScope() as self._nap:
-                    await self._clock.sleep(pause)
-                self._nap = None
-
-    async def _work(self) -> None:
-        while True:
-            await self._turnstile.pass_through()
-            card = self._take()
-            if card is not None:
-                await self._visit(card)
-                continue
-            wake = anyio.Event()
-            self._idle.append(wake)
-            self._wake_timer()
-            await wake.wait()
-
-    def _until_next(self, now: float) -> float:
-        return max(self._schedule.next_due() - now, self._pace.wait(now))
-
-    def _take(self) -> WatchedCard | None:
-        """The next card, if it is due and the pace allows it."""
-        now = self._clock.monotonic()
-        self._look_at_load(now)
-        if self._failure is not None or self._pace.wait(now) > 0:
-            return None
-        due = self._schedule.next_due()
-        card = self._schedule.take(now)
-        if card is not None:
-            self._counters.behind = now - due
-            self._pace.book(now)
-            self._hand_on(now)
-        return card
-
-    def _look_at_load(self, now: float) -> None:
-        """Slow down where the client's attempts, whoever made them, met signs of overload."""
-        limiter, (answered, troubled) = self._limiter, self._told
-        self._pace.tell(
-            now,
-            answered=limiter.answered - answered,
-            refused=limiter.troubled - troubled,
-            paused=limiter.paused(now),
-        )
-        self._told = limiter.answered, limiter.troubled
-
-    def _hand_on(self, now: float) -> None:
-        """While this worker is busy, another one or the timer must see to what comes next."""
-        if self._until_next(now) <= 0:
-            self._call_worker()
-        elif self._idle or self._workers < self._concurrency:
-            self._wake_timer()
-
-    def _call_worker(self) -> None:
-        """Wake one that is idle, or hire one: there are no more than were ever needed at once."""
-        if self._idle:
-            self._idle.pop().set()
-        elif self._workers < self._concurrency and self._group is not None:
-            self._workers += 1
-            self._group.start_soon(self._work)
-
-    def _wake_timer(self) -> None:
-        self._rearm.set()
-        if self._nap is not None:
-            self._nap.cancel()
-
-    def _soon(self, card: WatchedCard) -> None:
-        """Read a card now, or as soon as the read under way has ended."""
-        if card.reading:
-            card.again = True
-        else:
-            self._schedule.put(card, self._clock.monotonic())
-            self._wake_timer()
+    # -- Reading -----------------------------------------------------------------------------------
 
     async def _visit(self, card: WatchedCard) -> None:
         """Read a card whose turn it is. An error of one card never ends the watch."""
@@ -356,7 +263,7 @@ class BalanceWatch:
             card.ended.set()
             card.ended = None
         now = self._clock.monotonic()
-        self._look_at_load(now)
+        self._crew.look_at_load(now)
         if card.card_no in self._cards:
             self._schedule.put(card, self._next_time(card, now))
 
@@ -365,7 +272,7 @@ class BalanceWatch:
             return now
         if card.failures:
             return self._schedule.after_failure(card, now)
-        hurry = self._counters.behind < self._schedule.interval * SPARE
+        hurry = self._crew.behind < self._schedule.interval * SPARE
         return self._schedule.after_read(card, now, hurry=hurry)
 
     async def _look_at(self, card: WatchedCard, error: ApiError | None) -> None:
@@ -387,7 +294,7 @@ class BalanceWatch:
     def _end(self, error: FincardError) -> None:
         """No card can be read any more: the consumer hears why."""
         self._failure = self._failure or error
-        self._wake_timer()
+        self._crew.stop()
         self._news.set()
 
 

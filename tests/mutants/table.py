@@ -785,7 +785,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a hint during a read is lost",
-        "watch/watcher.py",
+        "watch/crew.py",
         "            card.again = True\n",
         "            pass\n",
         (WATCH,),
