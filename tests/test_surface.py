@@ -40,7 +40,9 @@ def _public_modules() -> list[str]:
             name
             for name in found
             if "._" not in name
-            and not name.startswith(("fincard_async.cli", "fincard_async.bulk."))
+            and not name.startswith(
+                ("fincard_async.cli", "fincard_async.bulk.", "fincard_async.exports.")
+            )
         ),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -122,13 +123,13 @@ class CallOptions:
 class Caller(Protocol):
     """The one thing a stub holds: something that carries out an operation."""
 
-    async def call(
+    def call(
         self, operation: Operation[I, O], request: I, options: CallOptions | None
-    ) -> O: ...
+    ) -> Awaitable[O]: ...
 
-    async def call_list(
+    def call_list(
         self, operation: Operation[I, O], request: I, options: CallOptions | None
-    ) -> list[O]: ...
+    ) -> Awaitable[list[O]]: ...
 
     def paginate(
         self, operation: Operation[I, O], request: I, options: CallOptions | None, prefetch: int
