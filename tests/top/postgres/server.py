@@ -114,7 +114,8 @@ class Server:
             f" WHERE datname = '{name}'",
             f"ALTER DATABASE {name} RESET ALL",
         )
-        self._sql(name, "DROP SCHEMA IF EXISTS fincard CASCADE", "DROP FUNCTION IF EXISTS refuse")
+        gone = [f"DROP SCHEMA IF EXISTS {schema} CASCADE" for schema in ("fincard", "public")]
+        self._sql(name, *gone, "CREATE SCHEMA public")
         return self.url(name)
 
     def _sql(self, database: str, *statements: str) -> None:
