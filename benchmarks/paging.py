@@ -5,6 +5,9 @@ All read the same answers of a server that knows its answers beforehand, in a pr
 (amounts as Decimal), ``pages`` the client with typed, exact records, and ``seen`` adds what the row
 loop does with each record so that none comes twice. Rounds alternate, so that noise meets all.
 
+``--sandbox`` puts the HTTP edge of the sandbox in place of that server: a real list of operations,
+a login, every header checked; it answers slowly, which a client's CPU does not see.
+
 ``--memory N`` reads N rows once through the row loop and prints how much memory grew meanwhile;
 ``--export N`` writes N rows to a file with ``export_to_file`` and prints the same.
 """
@@ -14,25 +17,38 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import aiohttp
+import msgspec
 
 from benchmarks.canned_server import canned_server
-from fincard_async import BearerToken, FincardClient
+from fincard_async import BearerToken, FincardClient, RequestContext, SessionLogin
+from fincard_async._generated.models.auth import LoginReply
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._generated.operations.transactions import OPERATIONS
+from fincard_async._generated.wire import CONTEXT_HEADERS
+from fincard_async._runtime.credentials import token_in
 from fincard_async._runtime.paginator import PageReader
 from fincard_async._runtime.ports import SystemClock
+from fincard_async._sansio.headers import context_headers
 from fincard_async._sansio.model import PageData
 from fincard_async._sansio.operation import Paging
+from fincard_async._sansio.requests import build_request
 from fincard_async._sansio.seen import Seen
 from fincard_async.exports import export_to_file
+from fincard_async.sandbox import Sandbox, SandboxSettings
+from fincard_async.sandbox.app import serve
+from fincard_async.testing import sandbox_client, sandbox_login
 
 SIZE = 100
 Read = Callable[[int], Awaitable[int]]
@@ -64,15 +80,14 @@ def answer(total: int) -> bytes:
     return json.dumps({"success": True, "code": 200, "msg": "Success", "data": data}).encode()
 
 
-def by_hand(session: aiohttp.ClientSession, origin: str, decode: Callable[[bytes], int]) -> Read:
+def by_hand(session: aiohttp.ClientSession, place: Place, decode: Callable[[bytes], int]) -> Read:
     """A loop over page numbers with a bare session."""
-    url = origin + OPERATIONS.path
-    headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}
+    url = place.origin + OPERATIONS.path
 
     async def read(pages: int) -> int:
-        rows = 0
+        rows, headers = 0, {"Content-Type": "application/json", **place.headers}
         for number in range(1, pages + 1):
-            body = json.dumps({"pageNum": number, "pageSize": SIZE}).encode()
+            body = json.dumps({"pageNum": place.page(number), "pageSize": SIZE}).encode()
             async with session.post(url, data=body, headers=headers) as response:
                 rows += decode(await response.read())
         return rows
@@ -113,7 +128,7 @@ def with_pydantic() -> Callable[[bytes], int]:
     return lambda body: len(Envelope.model_validate_json(body).data.records)
 
 
-def through_pages(client: FincardClient, *, distinct: bool = False) -> Read:
+def through_pages(client: FincardClient, place: Place, *, distinct: bool = False) -> Read:
     """Page after page; the server repeats one page, so each has a memory of its own."""
     paging = OPERATIONS.paging
     assert paging is not None
@@ -121,7 +136,7 @@ def through_pages(client: FincardClient, *, distinct: bool = False) -> Read:
     async def read(pages: int) -> int:
         reader, rows = client.transactions.operations(page_size=SIZE), 0
         for number in range(1, pages + 1):
-            records = (await reader.page(number)).records
+            records = (await reader.page(place.page(number))).records
             if distinct:
                 seen = Seen(paging.natural_key, paging.time)
                 rows += sum(map(seen.is_new, records))
@@ -143,6 +158,86 @@ def fresh(number: int, size: int = SIZE) -> list[OperationRecord]:
         )
         for key in range((number - 1) * size, number * size)
     ]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server to read from."""
+
+    origin: str
+    auth: BearerToken | SessionLogin
+    tenant: str
+    headers: Mapping[str, str]
+    """What a call by hand sends with each request."""
+    last: int
+    """Pages that there are; after them the first comes again."""
+
+    def page(self, number: int) -> int:
+        """The page to ask for."""
+        return (number - 1) % self.last + 1
+
+
+def _sandbox(pipe: Connection) -> None:
+    async def main() -> None:
+        sandbox = Sandbox(SandboxSettings(latency_ms=0))
+        async with sandbox_client(sandbox=sandbox) as client:
+            for _ in range(2 * SIZE):
+                await client.cards.open(card_type_id=111001, amount=10)
+        async with serve(sandbox) as url:
+            pipe.send(url)
+            await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+@contextmanager
+def canned() -> Iterator[Place]:
+    """The server that knows its answers."""
+    with canned_server({"*": answer(10**9)}) as address:
+        headers = {"Authorization": "Bearer token"}
+        yield Place(address.plain, BearerToken("token"), "bench", headers, 10**9)
+
+
+@contextmanager
+def sandbox_edge() -> Iterator[Place]:
+    """The HTTP edge of a sandbox with two pages of operations, in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_sandbox, args=(there,), daemon=True)
+    process.start()
+    try:
+        url = here.recv()
+        settings = SandboxSettings()
+        login = sandbox_login(settings)
+        headers = asyncio.run(_headers(url, login, settings.tenant_id))
+        yield Place(url, login, settings.tenant_id, headers, 2)
+    finally:
+        process.kill()
+        process.join()
+
+
+async def _headers(url: str, login: SessionLogin, tenant: str) -> dict[str, str]:
+    """Log in by hand."""
+    asked = login.request(tenant)
+    prepared = build_request(asked.operation, asked.request, money_as="number", path=asked.path)
+    headers = {
+        **context_headers(RequestContext(), CONTEXT_HEADERS),
+        CONTEXT_HEADERS["tenant_id"]: tenant,
+        "Content-Type": "application/json",
+    }
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url + prepared.path, data=prepared.body, headers=headers) as response,
+    ):
+        found = token_in(
+            msgspec.json.decode(await response.read(), type=LoginReply, dec_hook=_open)
+        )
+    assert found is not None
+    return {**headers, CONTEXT_HEADERS["authorization"]: f"Bearer {found[0].reveal()}"}
+
+
+def _open(kind: type, value: object) -> object:
+    return kind(value)
 
 
 class Endless:
@@ -180,24 +275,28 @@ async def cpu(read: Read, pages: int) -> tuple[float, float]:
     return spent / rows, (ended - begun) / rows
 
 
-async def compare(origin: str, pages: int, rounds: int) -> None:
+async def compare(place: Place, pages: int, rounds: int) -> None:
     """Print the figures of all contestants."""
     async with (
         aiohttp.ClientSession() as first,
         aiohttp.ClientSession() as second,
         aiohttp.ClientSession() as third,
-        FincardClient(base_url=origin, auth=BearerToken("token"), tenant_id="bench") as client,
+        FincardClient(
+            base_url=place.origin,
+            auth=place.auth,
+            tenant_id=place.tenant,
+        ) as client,
     ):
         contestants: dict[str, Read] = {
-            "json": by_hand(first, origin, lambda body: len(json.loads(body)["data"]["records"])),
+            "json": by_hand(first, place, lambda body: len(json.loads(body)["data"]["records"])),
             "control": by_hand(
-                second, origin, lambda body: len(json.loads(body)["data"]["records"])
+                second, place, lambda body: len(json.loads(body)["data"]["records"])
             ),
-            "pages": through_pages(client),
-            "seen": through_pages(client, distinct=True),
+            "pages": through_pages(client, place),
+            "seen": through_pages(client, place, distinct=True),
         }
         try:
-            contestants["pydantic"] = by_hand(third, origin, with_pydantic())
+            contestants["pydantic"] = by_hand(third, place, with_pydantic())
         except ImportError:
             print("pydantic is not installed: left out")
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
@@ -268,6 +367,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sandbox", action="store_true")
     parser.add_argument("--memory", type=int, default=0, metavar="ROWS")
     parser.add_argument("--export", type=int, default=0, metavar="ROWS")
     parser.add_argument("--format", default="csv")
@@ -277,8 +377,8 @@ def main() -> None:
     if options.export:
         asyncio.run(export(options.export, options.format))
     if not (options.memory or options.export):
-        with canned_server({"*": answer(10**9)}) as address:
-            asyncio.run(compare(address.plain, options.pages, options.rounds))
+        with sandbox_edge() if options.sandbox else canned() as place:
+            asyncio.run(compare(place, options.pages, options.rounds))
 
 
 if __name__ == "__main__":
