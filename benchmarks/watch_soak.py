@@ -32,6 +32,8 @@ from fincard_async.watch import watch_balances
 
 PREFIX = "WB00000000000000"
 FAULTS = 0.01
+MOVED = 0.05
+"""Share of reads that see another balance than the usual one."""
 GROWTH = 1.05
 STALL = 0.020
 PER_CARD = 1536
@@ -76,7 +78,8 @@ class _Bank(asyncio.Protocol):
         else:
             number = amount_of(card_no)
             shown = card_no if luck >= 1.0 else f"{PREFIX}{(number + 1) % 1000:06d}"
-            amount = amount_of(shown) + 1_000_000 * self._random.randrange(3)
+            moved = self._random.random() < MOVED
+            amount = amount_of(shown) + 1_000_000 * moved
             self._later(
                 _http(
                     b'{"success":true,"code":200,"msg":"Success","data":{"cardNo":"%s",'
