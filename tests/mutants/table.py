@@ -407,8 +407,8 @@ MUTANTS: Final = (
     Mutant(
         "bulk: absence before all has drained",
         "bulk/driver.py",
-        "        if not drained(entry, began, self.policy.windows):\n",
-        "        if False:\n",
+        "        if not drained(entry, began, self.policy.windows):\n            return False\n",
+        "",
         (WINDOWS,),
     ),
     Mutant(

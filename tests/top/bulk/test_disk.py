@@ -17,7 +17,8 @@ from fincard_async.errors import JournalError
 
 from .kit import HEADER, World, plan_of, rows_of, world_in
 
-ROWS = rows_of(300)
+ROWS = rows_of(1500)
+"""So many that their results need many times the room that the disk has left."""
 
 _LIMITED = """
 import resource, signal, sys
@@ -26,8 +27,11 @@ import anyio, msgspec
 from tests.top.bulk.test_disk import limited
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
-print(msgspec.json.encode(anyio.run(limited, Path(sys.argv[1]))).decode())
+whole = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), whole[1]))
+ending = anyio.run(limited, Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, whole)  # what is measured of this process is written, too
+print(msgspec.json.encode(ending).decode())
 """
 
 
