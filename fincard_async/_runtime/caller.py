@@ -15,7 +15,6 @@ from fincard_async._sansio.options import CallOptions
 from fincard_async._sansio.paging import Paginator
 from fincard_async.errors import DuplicateOrder, OutcomeUnknown
 
-from .deadline import seconds_for
 from .pipeline import Pipeline, merge
 from .settlement import Settler
 
@@ -64,7 +63,7 @@ class PipelineCaller:
             if operation.settled_by is None or not settings.retry.settle:
                 raise
             end = started + settings.timeout - self._pipeline.clock.monotonic()
-            deadline = self._pipeline.clock.monotonic() + seconds_for(end)
+            deadline = self._pipeline.clock.monotonic() + self._pipeline.scopes.seconds_for(end)
             result = await self._settler.settle_call(operation, request, error, deadline)
             return cast(O, result)
 

@@ -57,7 +57,7 @@ from fincard_async.errors import (
 )
 
 from .auth import Authorization
-from .deadline import seconds_for
+from .deadline import Scopes
 from .doubts import Doubts
 from .headers import FullHeaders
 from .hooks import CallEvent, Observers, Point, logger, next_call
@@ -135,6 +135,7 @@ class Pipeline:
     settings: Settings
     gate: Gate | None = None
     headers: FullHeaders = field(default_factory=FullHeaders)
+    scopes: Scopes = field(default_factory=Scopes)
 
     async def run(
         self, operation: Operation[I, O], request: I, options: CallOptions | None, path: str = ""
@@ -152,7 +153,7 @@ class Pipeline:
             minted = mint(self.entropy.token_bytes(NUMBER_BYTES))
             request = with_order_number(operation, request, minted)
         prepared = build_request(operation, request, money_as=settings.money_as, path=path)
-        now, seconds = self.clock.monotonic(), seconds_for(settings.timeout)
+        now, seconds = self.clock.monotonic(), self.scopes.seconds_for(settings.timeout)
         kept = settling_time(operation, settings.retry, seconds) if mutates else 0.0
         # An earlier call with this number that nobody settled is an open attempt of the order.
         in_doubt = mutates and self.doubts.check(prepared)

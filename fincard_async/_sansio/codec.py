@@ -30,11 +30,14 @@ def _encode_hook(value: object) -> object:
 
 def make_decoder(kind: Any) -> Decodes[Any]:
     """A decoder that reads amounts exactly and Long values from numbers or strings."""
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-        kind, strict=False, dec_hook=_decode_hook
-    )
+    decoder = unproven_decoder(kind)
     shadow = shadow_of(kind)
     return decoder if shadow is None else ExactDecoder(decoder, *shadow)
+
+
+def unproven_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """The same, but for amounts that must be proven beside it."""
+    return msgspec.json.Decoder(kind, strict=False, dec_hook=_decode_hook)
 
 
 _NUMBERS = msgspec.json.Encoder(enc_hook=_encode_hook, decimal_format="number")

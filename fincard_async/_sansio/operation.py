@@ -15,6 +15,7 @@ from .envelope import PlainSuccess
 from .exact import Decodes
 from .model import Model, PageData
 from .sizes import MAX_BODY_BYTES, MAX_SECRET_BYTES, MAX_SECRET_PAGE_BYTES
+from .usual import Read, usual_reader
 
 I = TypeVar("I", bound=Model, covariant=True)  # noqa: E741 - input
 O = TypeVar("O", covariant=True)  # noqa: E741 - output
@@ -139,6 +140,13 @@ class Operation(Generic[I, O]):
     def plain_decoder(self) -> Decodes[PlainSuccess[object]]:
         """Decodes the usual success, envelope and data in one pass."""
         return make_decoder(PlainSuccess[self._wire_type])  # type: ignore[name-defined]  # a run-time type
+
+    @cached_property
+    def usual(self) -> Read | None:
+        """Reads the usual short answer; None where each answer is looked at with care."""
+        if self.mutates or self.or_true or self.shape == "bare":
+            return None
+        return usual_reader(self._wire_type, [other for other, _ in self.aliases])
 
     @cached_property
     def other_names(self) -> tuple[bytes, ...]:
