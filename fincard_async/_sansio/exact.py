@@ -75,8 +75,8 @@ def _is_plain(raws: Raws) -> bool:
     text = b",".join(raws)
     return (
         not text.translate(None, _PLAIN)
-        and b'".' not in text
-        and b'."' not in text
+        and text.find(b'".') < 0
+        and text.find(b'."') < 0
         and max(map(len, raws), default=0) <= 18
     )
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+import msgspec
 
 from .codec import make_decoder
 from .envelope import PlainSuccess
@@ -154,6 +156,21 @@ class Operation(Generic[I, O]):
         return tuple(f'"{other}"'.encode() for other, _ in self.aliases)
 
     @cached_property
+    def renamed(self) -> tuple[str, ...] | None:
+        """Python names of what ``aliases`` stand for, if those are fields of the output itself.
+
+        A row that has them all has no need of another spelling. None where that does not follow.
+        """
+        output: object = self.output
+        if not (isinstance(output, type) and issubclass(output, msgspec.Struct)):
+            return None
+        fields = {field.encode_name: field for field in msgspec.structs.fields(output)}
+        nested = any(_holds_struct(field.type) for field in fields.values())
+        if nested or any(name not in fields for _, name in self.aliases):
+            return None
+        return tuple({fields[name].name for _, name in self.aliases})
+
+    @cached_property
     def input_decoder(self) -> Decodes[Any]:
         """Decodes a request body; the sandbox's side of ``requests.build_request``."""
         return make_decoder(self.input)
@@ -163,3 +180,9 @@ class Operation(Generic[I, O]):
         if self.shape == "page":
             return PageData[self.output]  # type: ignore[name-defined]  # a run-time type
         return list[self.output] if self.shape == "list" else self.output  # type: ignore[name-defined]  # likewise
+
+
+def _holds_struct(kind: object) -> bool:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return True
+    return any(map(_holds_struct, get_args(kind)))

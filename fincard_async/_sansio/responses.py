@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -99,14 +100,28 @@ def _plain_result(operation: Operation[Model, object], body: bytes) -> object | 
     """The data of the usual success; None if a closer look is needed, for whatever reason."""
     if too_deep(body):
         return None
-    for name in operation.other_names:
-        if name in body:
-            return None
     try:
         whole = operation.plain_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
         return None
-    return whole.data if whole.is_plain else None
+    if not whole.is_plain or (_lacks_a_name(operation, whole.data) and _renames(operation, body)):
+        return None
+    return whole.data
+
+
+def _renames(operation: Operation[Model, object], body: bytes) -> bool:
+    return any(name in body for name in operation.other_names)
+
+
+def _lacks_a_name(operation: Operation[Model, object], data: object) -> bool:
+    """True unless each row has all fields that have another spelling; far sooner told than whether
+    a long body has that spelling."""
+    if operation.renamed is None:
+        return True
+    rows = (
+        data.records if isinstance(data, PageData) else data if isinstance(data, list) else [data]
+    )
+    return any(None in map(attrgetter(name), rows) for name in operation.renamed)
 
 
 def render_result(data: object) -> bytes:

@@ -88,7 +88,7 @@ def missing() -> str | None:
     if sys.platform == "win32":
         return "not proven on this platform"
     try:
-        from .reply import ReplyReader
+        from .reply import KnownHeads, ReplyReader
     except ImportError:
         return "httptools is not installed (extra speedups)"
     for owner, name, parameters in _PARAMETERS:
@@ -98,12 +98,12 @@ def missing() -> str | None:
         for name in names:
             if not isinstance(inspect.getattr_static(kind, name, None), property):
                 return f"aiohttp {aiohttp.__version__} has another {kind.__name__}.{name}"
-    reader = ReplyReader()
+    reader = ReplyReader(KnownHeads())
     reader.feed(_GOOD)
     if reader.reply is None or reader.reply.body != b"{}":
         return "the parser does not read what it should"
     for bad in _BAD:
-        reader = ReplyReader()
+        reader = ReplyReader(KnownHeads())
         reader.feed(bad)
         if reader.fault is None:
             return "the parser reads what it should refuse"

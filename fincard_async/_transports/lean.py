@@ -26,6 +26,7 @@ from .faults import CONNECT_SECONDS, checked, failure_of, verified
 from .home import Home
 from .line import READ_BYTES, Line
 from .pool import IdleLines
+from .reply import KnownHeads
 from .request import Heads
 from .wheel import Wheel
 
@@ -41,6 +42,7 @@ class LeanTransport:
         self._home = Home()
         self._heads = Heads(origin.partition("://")[2])
         self._buffer = memoryview(b"")
+        self._known = KnownHeads()
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send once; never follow a redirect, never repeat.
@@ -72,7 +74,7 @@ class LeanTransport:
             outcome = await waiter
         finally:
             slot.discard(line)
-            if line.usable:
+            if line.is_free:
                 opened.idle.put(line)
             else:  # cancelled, or broken: a late answer must never meet a later request
                 line.close()
@@ -113,6 +115,7 @@ class LeanTransport:
                     handler,
                     transport,
                     buffer=self._buffer,
+                    known=self._known,
                     lines=self._lines,
                     loop=opened.loop,
                 )

@@ -16,7 +16,7 @@ from aiohttp.connector import Connection
 
 from fincard_async._sansio.messages import HttpResponse, Reason, TransportFailure
 
-from .reply import ReplyReader
+from .reply import KnownHeads, ReplyReader
 
 Outcome = HttpResponse | TransportFailure
 READ_BYTES: Final = 64 * 1024
@@ -54,6 +54,7 @@ class Line(asyncio.BufferedProtocol):
         transport: asyncio.Transport,
         *,
         buffer: memoryview,
+        known: KnownHeads,
         lines: set[Line],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -64,13 +65,18 @@ class Line(asyncio.BufferedProtocol):
         self._buffer = buffer
         self._lines = lines
         self._loop = loop
-        self._reader = ReplyReader()
+        self._reader = ReplyReader(known)
         self._waiter: asyncio.Future[Outcome] | None = None
         self._rest = memoryview(b"")
         self._paused = False
         self.idle_since = 0.0
         self.slot: set[Line] = set()
         lines.add(self)
+
+    @property
+    def is_free(self) -> bool:
+        """True if no exchange is under way."""
+        return self._waiter is None
 
     @property
     def usable(self) -> bool:

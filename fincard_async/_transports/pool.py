@@ -36,14 +36,14 @@ class IdleLines:
         while self._lines:
             line = self._lines.pop()
             idle = now - line.idle_since
-            if idle > KEEPALIVE_SECONDS or (idle > QUIET_SECONDS and not line.is_silent):
+            if idle > QUIET_SECONDS and (idle > KEEPALIVE_SECONDS or not line.is_silent):
                 line.close()
             elif line.usable:
                 return line
         return None
 
     def put(self, line: Line) -> None:
-        """Keep a usable line."""
+        """Keep a line with no exchange under way; ``take`` looks whether it is still open."""
         line.idle_since = time.monotonic()
         self._lines.append(line)
         if self._timer is None:

@@ -6,13 +6,14 @@ before or behind the answer, other codings, protocols and versions, and everythi
 than it need be. No I/O: ``feed`` takes what was read.
 
 The parser proves the head but does not take it apart: its headers are read from the bytes when
-somebody asks, which for nearly all answers is never.
+somebody asks, which for nearly all answers is never. And a head that was proven before, byte for
+byte, is not proven again: under load most answers of one second begin alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -27,6 +28,10 @@ MAX_INTERIM: Final = 1024 * 1024
 """Bytes of answers with status 1xx before the real one."""
 MAX_WIRE: Final = 4 * MAX_BODY_BYTES
 """Bytes of a whole answer, with all that chunks add to it."""
+
+_MOST_KNOWN: Final = 64
+_MOST_KEPT: Final = 2048
+"""Bytes of a head that is worth remembering."""
 
 _END: Final = b"\r\n\r\n"
 _VERSIONS: Final = (b"HTTP/1.1 ", b"HTTP/1.0 ")
@@ -64,6 +69,40 @@ class ReplyHeaders(Mapping[str, str]):
         return f"ReplyHeaders({', '.join(self)})"
 
 
+class _Known(NamedTuple):
+    """What the parser found in a head."""
+
+    status: int
+    headers: ReplyHeaders
+    size: int
+    """Bytes of the body, which nothing but the head decides: no chunks, no end by closing."""
+
+
+class KnownHeads:
+    """Heads of whole answers after which the connection could be used again."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, _Known] = {}
+
+    def reply(self, data: bytes, most: int) -> HttpResponse | None:
+        """The answer that ``data`` is, if its head is known and its body is whole and no longer
+        than ``most`` bytes; None if the parser must look at it."""
+        end = data.find(_END) + len(_END)
+        known = self._known.get(data[:end])
+        if known is None or known.size != len(data) - end or known.size > most:
+            return None
+        return HttpResponse(known.status, known.headers, data[end:])
+
+    def learn(self, head: bytes, status: int, size: int) -> None:
+        """Remember a head that the parser has proven, with the body that belongs to it."""
+        if len(head) <= _MOST_KEPT:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()  # it has the time in it: old ones do not come back
+            self._known[head] = _Known(status, ReplyHeaders(head), size)
+
+
 class ReplyReader:
     """The answers of one connection, one after the other.
 
@@ -77,9 +116,11 @@ class ReplyReader:
         "_bodies",
         "_chunked",
         "_done",
+        "_fresh",
         "_head",
         "_heads",
         "_interim",
+        "_known",
         "_most",
         "_parser",
         "_passed",
@@ -91,22 +132,37 @@ class ReplyReader:
         "reusable",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, known: KnownHeads) -> None:
         self._parser = HttpResponseParser(self)
+        self._known = known
         self.fault: TransportFailure | None = None
         self.expect()
 
     def expect(self, most: int = MAX_BODY_BYTES) -> None:
         """Be ready for the next answer, whose body may have ``most`` bytes."""
         self._most = most
+        self._fresh = True
+        self.reusable = False
         self.reply: HttpResponse | None = None
-        self.reusable = self._done = self._chunked = False
+
+    def _begin(self) -> None:
+        self._done = self._chunked = False
         self._head = self._raw = b""
         self._bodies: list[bytes] = []
         self._read = self._size = self._heads = self._interim = self._passed = 0
 
     def feed(self, data: bytes) -> None:
         """Take what was read; afterwards look at ``fault`` and ``reply``."""
+        if self._fresh:
+            self._fresh = False
+            self.reply = self._known.reply(data, self._most)
+            if self.reply is not None:
+                self.reusable = True
+                return
+            self._begin()
+        elif self.reply is not None:
+            self._refuse("more was sent than one reply")
+            return
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -143,10 +199,14 @@ class ReplyReader:
             return False
         self._head = head
         self.reply = self._made()
+        if self.reusable:
+            self._known.learn(head, status, self._size)
         return True
 
     def end(self) -> None:
         """The connection was closed in order: the end of an answer that has no other end."""
+        if self._fresh or self.reply is not None:
+            return
         bounded = self._chunked or "content-length" in ReplyHeaders(self._head)
         if self.fault is None and self._head and not bounded:
             self.reply = self._made()

@@ -12,6 +12,8 @@ from fincard_async._sansio.messages import HttpRequest, TransportFailure
 MOST_HEADS: Final = 256
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[\x20-\x7e\t]*\Z")
+_LENGTHS: Final = tuple(b"%d\r\n\r\n" % size for size in range(256))
+"""The end of the head, ready for the usual request."""
 _PATH = re.compile(r"/[\x21-\x7e]*\Z")
 
 
@@ -44,7 +46,9 @@ class Heads:
         else:
             head = found[1]
         body = request.body
-        return b"%b%d\r\n\r\n%b" % (head, len(body), body)
+        size = len(body)
+        length = _LENGTHS[size] if size < len(_LENGTHS) else b"%d\r\n\r\n" % size
+        return head + length + body
 
     def _render(self, path: str, headers: Mapping[str, str]) -> bytes:
         lines = [f"POST {path} HTTP/1.1", f"Host: {self._host}"]

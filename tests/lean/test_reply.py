@@ -9,7 +9,7 @@ from fincard_async._sansio.sizes import MAX_BODY_BYTES
 
 pytest.importorskip("httptools")
 
-from fincard_async._transports.reply import MAX_INTERIM, ReplyReader
+from fincard_async._transports.reply import MAX_INTERIM, KnownHeads, ReplyReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: 2\r\n"
@@ -19,7 +19,7 @@ WHOLE = OK + LENGTH + b"\r\n{}"
 
 def read(data: bytes, size: int = 1 << 16, reader: ReplyReader | None = None) -> ReplyReader:
     """Feed it in pieces, until it is whole or broken, as a connection does."""
-    reader = reader or ReplyReader()
+    reader = reader or ReplyReader(KnownHeads())
     for start in range(0, len(data), size):
         reader.feed(data[start : start + size])
         if reader.fault is not None or (reader.reply is not None and size == 1):
@@ -170,7 +170,7 @@ def test_headers_are_read_when_asked_for() -> None:
 
 def test_a_body_that_grows_too_long() -> None:
     """In chunks nobody tells its length before; reading stops at the bound."""
-    reader, block = ReplyReader(), b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+    reader, block = ReplyReader(KnownHeads()), b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
     reader.feed(CHUNKED)
     for _ in range(8):
         reader.feed(block)
@@ -182,7 +182,7 @@ def test_a_body_that_grows_too_long() -> None:
 
 def test_one_reader_reads_one_answer_after_the_other() -> None:
     """Nothing of one is left in the next."""
-    reader = ReplyReader()
+    reader = ReplyReader(KnownHeads())
     for data, status, body, reusable in GOOD:
         if not reusable:
             continue
@@ -192,13 +192,70 @@ def test_one_reader_reads_one_answer_after_the_other() -> None:
         assert (reader.reply.status, reader.reply.body) == (status, body)
 
 
+def test_a_known_head_is_read_again() -> None:
+    """With another body of the same length, and on another connection of the same client."""
+    known = KnownHeads()
+    assert known.reply(WHOLE, 2) is None
+    first, second = read(WHOLE, reader=ReplyReader(known)), ReplyReader(known)
+    again = known.reply(OK + LENGTH + b"\r\n[]", 2)
+    assert first.reply is not None
+    assert again is not None
+    assert (again.status, again.body, dict(again.headers)) == (200, b"[]", {"content-length": "2"})
+    read(WHOLE, reader=second)
+    assert second.reply == first.reply
+    assert second.reusable
+    second.end()
+    assert second.reply == first.reply
+
+
+@pytest.mark.parametrize("data", [row[0] for row in GOOD if not row[3]] + [CHUNKED + b"0\r\n\r\n"])
+def test_what_does_not_follow_from_the_head_alone_is_not_remembered(data: bytes) -> None:
+    """An answer in chunks, and the last one of its connection."""
+    known = KnownHeads()
+    read(data, reader=ReplyReader(known))
+    assert known.reply(data, 9) is None
+
+
+def test_a_known_head_lets_nothing_else_pass() -> None:
+    """More or less than its body, or more than may be read, is what it always was."""
+    known = KnownHeads()
+    read(WHOLE, reader=ReplyReader(known))
+    for tail in (b"x", WHOLE, b"\r\n"):
+        assert read(WHOLE + tail, reader=ReplyReader(known)).fault is not None
+        late = read(WHOLE, reader=ReplyReader(known))
+        late.feed(tail)
+        assert late.fault is not None, tail
+    assert read(WHOLE[:-1], reader=ReplyReader(known)).reply is None
+    small = ReplyReader(known)
+    small.expect(1)
+    small.feed(WHOLE)
+    assert small.fault is not None
+    assert small.fault.reason == "too-large"
+
+
+def test_heads_that_do_not_come_back_are_not_all_kept() -> None:
+    """A server that puts a number of its own into each head fills no memory."""
+    known = KnownHeads()
+    bodies = [OK + b"X-Request: %d\r\n" % number + LENGTH + b"\r\n{}" for number in range(200)]
+    for data in bodies:
+        assert read(data, reader=ReplyReader(known)).reply is not None
+    kept = sum(known.reply(data, 2) is not None for data in bodies)
+    assert 0 < kept <= 64
+    long = OK + b"X: " + b"x" * 3000 + b"\r\n" + LENGTH + b"\r\n{}"
+    assert read(long, reader=ReplyReader(known)).reply is not None
+    assert known.reply(long, 2) is None
+
+
 @given(st.data())
 def test_cuts_change_nothing(data: st.DataObject) -> None:
-    """A spoilt answer in one read is spoilt in two, and the other way round."""
+    """A spoilt answer in one read is spoilt in two, and the other way round, known heads or not."""
+    known = KnownHeads()
+    for good in data.draw(st.sampled_from([[], [row[0] for row in GOOD]])):
+        read(good, reader=ReplyReader(known))
     text = data.draw(st.sampled_from([row[0] for row in GOOD]))
     place = data.draw(st.integers(0, len(text) - 1))
     spoilt = text[:place] + data.draw(st.binary(max_size=3)) + text[place + 1 :]
-    one, two = ReplyReader(), ReplyReader()
+    one, two = ReplyReader(known), ReplyReader(KnownHeads())
     one.feed(spoilt)
     cut = data.draw(st.integers(1, max(1, len(spoilt) - 1)))
     two.feed(spoilt[:cut])

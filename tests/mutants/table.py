@@ -34,6 +34,7 @@ PIPELINE, AUTH, LIMITER, DOUBTS = (
     f"runtime/test_{name}.py" for name in ("pipeline", "auth", "limiter", "doubts")
 )
 SIZES: Final = "sansio/test_sizes.py"
+USUAL: Final = "sansio/test_usual.py"
 
 ISSUE, ENDINGS, LOOK_UPS, WINDOWS, LOCK, JOURNAL, PLAN, OPERATIONS = (
     f"top/bulk/test_{name}.py"
@@ -882,6 +883,48 @@ MUTANTS: Final = (
         "        if self._size > self._most:\n",
         "        if False:\n",
         (READER,),
+    ),
+    Mutant(
+        "lean: a known head brings any body",
+        _REPLY,
+        "        if known is None or known.size != len(data) - end or known.size > most:\n",
+        "        if known is None or known.size > most:\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: a known head knows no bound",
+        _REPLY,
+        "        if known is None or known.size != len(data) - end or known.size > most:\n",
+        "        if known is None or known.size != len(data) - end:\n",
+        (READER,),
+    ),
+    Mutant(
+        "lean: the head before the last answer is remembered",
+        _REPLY,
+        "        if self.reusable:\n            self._known",
+        "        if True:\n            self._known",
+        (READER,),
+    ),
+    Mutant(
+        "a short answer is not searched",
+        "_sansio/usual.py",
+        "            or unusual(body) is not None\n",
+        "",
+        (USUAL,),
+    ),
+    Mutant(
+        "a short answer may hide its amounts behind escapes",
+        "_sansio/usual.py",
+        '            body.find(b"\\\\") >= 0 ',
+        "            False ",
+        (USUAL,),
+    ),
+    Mutant(
+        "a page in other words is read as it stands",
+        "_sansio/responses.py",
+        " or (_lacks_a_name(operation, whole.data) and _renames(operation, body)):",
+        ":",
+        (USUAL,),
     ),
     Mutant(
         "lean: a cut body is whole",
