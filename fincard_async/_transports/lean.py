@@ -74,7 +74,7 @@ class LeanTransport:
             outcome = await waiter
         finally:
             slot.discard(line)
-            if line.is_free:
+            if line.waiter is None:
                 opened.idle.put(line)
             else:  # cancelled, or broken: a late answer must never meet a later request
                 line.close()

@@ -29,7 +29,7 @@ class Line(asyncio.BufferedProtocol):
 
     Attributes:
         idle_since: When the last exchange ended (monotonic).
-        slot: The slot of the wheel in which this line expires.
+        waiter: Told how the exchange under way ends; None if none is.
     """
 
     __slots__ = (
@@ -42,9 +42,8 @@ class Line(asyncio.BufferedProtocol):
         "_reader",
         "_rest",
         "_transport",
-        "_waiter",
         "idle_since",
-        "slot",
+        "waiter",
     )
 
     def __init__(
@@ -66,22 +65,16 @@ class Line(asyncio.BufferedProtocol):
         self._lines = lines
         self._loop = loop
         self._reader = ReplyReader(known)
-        self._waiter: asyncio.Future[Outcome] | None = None
+        self.waiter: asyncio.Future[Outcome] | None = None
         self._rest = memoryview(b"")
         self._paused = False
         self.idle_since = 0.0
-        self.slot: set[Line] = set()
         lines.add(self)
-
-    @property
-    def is_free(self) -> bool:
-        """True if no exchange is under way."""
-        return self._waiter is None
 
     @property
     def usable(self) -> bool:
         """True if a request may be sent."""
-        return self._waiter is None and not self._transport.is_closing()
+        return self.waiter is None and not self._transport.is_closing()
 
     @property
     def is_silent(self) -> bool:
@@ -96,7 +89,7 @@ class Line(asyncio.BufferedProtocol):
         An answer with more than ``most`` bytes in its body is not read.
         """
         self._reader.expect(most)
-        waiter = self._waiter = self._loop.create_future()
+        waiter = self.waiter = self._loop.create_future()
         if len(data) <= WRITE_BYTES:
             self._transport.write(data)
         else:
@@ -121,7 +114,7 @@ class Line(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes came."""
-        if self._waiter is None:  # nobody asked: what would follow could pass for a later answer
+        if self.waiter is None:  # nobody asked: what would follow could pass for a later answer
             self._transport.abort()
             return
         reader = self._reader
@@ -139,7 +132,7 @@ class Line(asyncio.BufferedProtocol):
         self._lines.discard(self)
         if exc is None:
             self._reader.end()
-        ended = self._waiter and self._reader.reply
+        ended = self.waiter and self._reader.reply
         self._end(ended or TransportFailure("lost", sent=True, detail="the connection broke"))
         # aiohttp counts its connections by this.
         self._handler.connection_lost(exc)
@@ -164,6 +157,6 @@ class Line(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def _end(self, outcome: Outcome) -> None:
-        waiter, self._waiter = self._waiter, None
+        waiter, self.waiter = self.waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(outcome)
