@@ -800,9 +800,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "lean: a connection goes back although its answer is still to come",
-        "_transports/line.py",
-        "return self._waiter is None and not",
-        "return not",
+        "_transports/lean.py",
+        "            if line.waiter is None:\n",
+        "            if True:\n",
         (LINES,),
     ),
     Mutant(
