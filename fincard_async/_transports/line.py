@@ -72,9 +72,9 @@ class Line(asyncio.BufferedProtocol):
         lines.add(self)
 
     @property
-    def usable(self) -> bool:
-        """True if a request may be sent."""
-        return self.waiter is None and not self._transport.is_closing()
+    def is_open(self) -> bool:
+        """False once either side has begun to close the connection."""
+        return not self._transport.is_closing()
 
     @property
     def is_silent(self) -> bool:
@@ -84,7 +84,7 @@ class Line(asyncio.BufferedProtocol):
         return not poll.poll(0)
 
     def start(self, data: bytes, most: int) -> asyncio.Future[Outcome]:
-        """Send a request, on a usable line; the future tells how the exchange ended.
+        """Send a request, on an open line without an exchange; the future tells how that ended.
 
         An answer with more than ``most`` bytes in its body is not read.
         """

@@ -38,7 +38,7 @@ class IdleLines:
             idle = now - line.idle_since
             if idle > QUIET_SECONDS and (idle > KEEPALIVE_SECONDS or not line.is_silent):
                 line.close()
-            elif line.usable:
+            elif line.is_open:
                 return line
         return None
 
@@ -58,7 +58,7 @@ class IdleLines:
 
     def _sweep(self) -> None:
         now, lines, self._timer = time.monotonic(), self._lines, None
-        while lines and (now - lines[0].idle_since >= KEEPALIVE_SECONDS or not lines[0].usable):
+        while lines and (now - lines[0].idle_since >= KEEPALIVE_SECONDS or not lines[0].is_open):
             lines.popleft().close()
         if lines:
             left = lines[0].idle_since + KEEPALIVE_SECONDS - now
