@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from benchmarks.answers import CARD
+from benchmarks.floor import Floor
 from fincard_async import BearerToken, FincardClient, Limits
 from fincard_async._generated.operations.cards import GET_BALANCE
 from fincard_async._generated.operations.transactions import OPERATIONS
@@ -89,6 +90,13 @@ def _bare(path: str, body: object, kind: type) -> Contestant:
             yield call
 
     return opened
+
+
+@asynccontextmanager
+async def _floor(setting: Setting) -> AsyncIterator[Call]:
+    floor = Floor(setting.origin, GET_BALANCE.path, {"cardNo": CARD}, setting.trust)
+    yield floor.call
+    floor.close()
 
 
 def _fincard(way: str, call_of: Callable[[FincardClient], Call]) -> Contestant:
@@ -188,11 +196,13 @@ _bare_page = _bare(OPERATIONS.path, {"pageNum": 1, "pageSize": 100}, _PageEnvelo
 
 BASE: Final = "aiohttp + msgspec, by hand"
 CONTROL: Final = "the same again (control)"
+FLOOR: Final = "asyncio protocol, nothing looked at"
 LEAN: Final = "fincard-async, speedups"
 SESSION: Final = "fincard-async, core only"
 OURS: Final[dict[str, Contestant]] = {
     BASE: _bare_balance,
     CONTROL: _bare_balance,
+    FLOOR: _floor,
     LEAN: _fincard("LeanTransport", _balance),
     SESSION: _fincard("SessionTransport", _balance),
 }

@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks.answers import ANSWERS
 from benchmarks.canned_server import canned_server
-from benchmarks.contestants import BASE, GROUPS, LEAN, SESSION, Setting
+from benchmarks.contestants import BASE, FLOOR, GROUPS, LEAN, SESSION, Setting
 from benchmarks.worker import run
 
 CALLS: Final = 500
@@ -78,7 +78,9 @@ def main() -> None:
         return
     with canned_server(ANSWERS) as address:
         base = 0
-        for name in (BASE, LEAN, SESSION):
+        for name in (BASE, FLOOR, LEAN, SESSION):
+            if name not in GROUPS[options.group]:
+                continue
             each = counted(options.group, name, address.plain)
             base = base or each
             print(f"{name}: {each / 1000:.0f} k instructions, {each / base:.2f}", flush=True)

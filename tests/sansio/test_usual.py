@@ -102,6 +102,7 @@ def test_a_usual_answer_takes_the_quick_way() -> None:
         ("1.5", "15e-1"),
         ("cardNo", "cardId"),
         ('"USD"', "7"),
+        ('"USD"', '"USD","amount":1e5'),
         ('"Success"', "[" * 65 + "]" * 65),
     ):
         assert usual.replace(old, new) != usual
