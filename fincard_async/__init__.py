@@ -20,11 +20,11 @@ Layout, from the bottom up; a module may import only what stands before it:
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._runtime.credentials import BearerToken, PasswordLogin, SessionLogin
 from ._sansio.options import NO_RETRY, CallOptions, Lane, Limits, RequestContext, RetryPolicy
-from ._sansio.paging import Export, Follow, Page, Paginator, Piece
 from ._sansio.secret import Sealed, Secret
 from ._version import __version__
 from .client import FincardClient
@@ -40,6 +40,13 @@ from .errors import (
 
 if TYPE_CHECKING:
     from ._crypto.keys import PrivateKey
+    from ._sansio.paging import Export, Follow, Page, Paginator, Piece
+
+_LATE = {
+    "PrivateKey": "_crypto.keys",
+    **dict.fromkeys(("Export", "Follow", "Page", "Paginator", "Piece"), "_sansio.paging"),
+}
+"""What is imported when it is asked for, and from where."""
 
 __all__ = [
     "NO_RETRY",
@@ -72,11 +79,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs ``cryptography`` only when it is asked for."""
-    if name == "PrivateKey":
-        from ._crypto.keys import PrivateKey
-
-        return PrivateKey
+    if (module := _LATE.get(name)) is not None:
+        return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

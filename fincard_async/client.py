@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, cast, overload
 
-from ._generated.models.auth import LoginReply
+import msgspec
+
 from ._generated.resources_index import Resources
 from ._generated.wire import CONTEXT_HEADERS, REFUSALS
 from ._runtime.auth import Authorization, FixedToken, LoginToken
@@ -20,7 +21,6 @@ from ._runtime.limiter import Limiter
 from ._runtime.mutations import Mutations
 from ._runtime.pipeline import Pipeline, Settings, merge
 from ._runtime.ports import Clock, Entropy, Gate, SystemClock, SystemEntropy, Transport
-from ._runtime.settlement import Settler
 from ._sansio.base_url import parse_origin
 from ._sansio.budget import RetryBudget
 from ._sansio.headers import check_value, context_headers, is_token
@@ -37,22 +37,23 @@ if TYPE_CHECKING:
 
     from ._crypto.opening import CardKey, CardSecrets
     from ._generated.events import ThreeDsEvent
+    from ._generated.models.auth import LoginReply
     from ._generated.models.cards import SensitiveCard
     from ._generated.models.transactions import ThreeDsRecord
+    from ._runtime.settlement import Settler
     from ._sansio.secret import Opened
 
 _BODY_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
-@dataclass(frozen=True, eq=False)
-class Core:
+class Core(msgspec.Struct, frozen=True, eq=False, weakref=True):
     """What every view of a client shares."""
 
     origin: str
     tenant_id: str
     transport: Transport
     home: Home
-    card_keys: tuple[CardKey, ...] = field(repr=False)
+    card_keys: tuple[CardKey, ...]
 
 
 class FincardClient(Resources):
@@ -323,6 +324,8 @@ class FincardClient(Resources):
         self._pipeline.doubts.clear(order_no)
 
     def _settler(self) -> Settler:
+        from ._runtime.settlement import Settler
+
         return Settler(self._pipeline)
 
     def _caller(self) -> PipelineCaller:
@@ -343,7 +346,7 @@ def _authorization(auth: Auth, tenant_id: str, outside: Pipeline) -> Authorizati
     async def fetch(deadline: float) -> Token:
         options = CallOptions(timeout=max(deadline - clock.monotonic(), 0.001))
         reply = await outside.run(login.operation, login.request, options, login.path)
-        found = token_in(cast(LoginReply, reply))
+        found = token_in(cast("LoginReply", reply))
         if found is None or not is_token(found[0].reveal()):
             text = "the login was refused, or its answer holds no token"
             raise Unauthenticated(text, final=True)

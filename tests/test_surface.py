@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import pkgutil
 import subprocess
 import sys
@@ -94,8 +95,10 @@ def test_import_is_light(package: str, loaded: set[str]) -> None:
     assert package not in loaded
 
 
-MOST_MODULES = 58
+MOST_MODULES = 47
 """Modules of our own that ``import fincard_async`` loads: each costs about half a millisecond."""
+MOST_WITH_A_CLIENT = 61
+"""The same with a client made, its way chosen and its first resource touched."""
 FOREIGN = {"anyio", "msgspec", "sniffio", "typing_extensions"}
 
 
@@ -103,25 +106,50 @@ def test_import_keeps_its_budget(loaded: set[str]) -> None:
     """What a call does not need is imported when it is used: resources, settings, extras, keys."""
     own = {name for name in loaded if name.partition(".")[0] == "fincard_async"}
     assert len(own) <= MOST_MODULES
-    late = {"resources", "cards", "commands", "handlers", "session", "lean", "config"}
+    late = {"resources", "models", "cards", "commands", "handlers", "session", "lean", "config"}
+    late |= {"settlement", "paging", "paginator"}
     assert [name for name in own if late & set(name.split("."))] == []
     foreign = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names)
     assert {name for name in foreign if not name.startswith("_")} <= {*FOREIGN, "fincard_async"}
 
 
+@pytest.mark.parametrize("way", ["", "session"])
+def test_a_client_keeps_its_budget(way: str) -> None:
+    """A client with a token of the caller's loads no login, and only the way that it goes."""
+    made = "FincardClient(base_url='https://a.example', auth=BearerToken('t'), tenant_id='t').cards"
+    loaded = loaded_by(f"from fincard_async import FincardClient, BearerToken; {made}", way)
+    own = {name for name in loaded if name.partition(".")[0] == "fincard_async"}
+    assert len(own) <= MOST_WITH_A_CLIENT
+    late = {"settlement", "paging", "paginator", "accounts", "transactions", "auth"}
+    assert {name for name in own if late & set(name.split("."))} <= {"fincard_async._runtime.auth"}
+    assert not {"session", "lean"} <= {name.rpartition(".")[2] for name in own}
+    assert "anyio.lowlevel" not in loaded
+
+
+def test_what_settles_an_outcome_is_there_before_anything_is_sent() -> None:
+    """A process out of files can import nothing: that must not hide that the outcome is unknown."""
+    path = Path(__file__).parent / "out_of_files.py"
+    run = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=True)
+    assert run.stdout == "OutcomeUnknown\n"
+
+
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
     """What ``import fincard_async`` loads beside what a fresh interpreter has already."""
+    return loaded_by("import fincard_async")
+
+
+def loaded_by(code: str, way: str = "") -> set[str]:
+    """Modules that this code loads in a fresh interpreter."""
     # A coverage tool that starts with the interpreter loads modules of its own.
-    code = (
-        "import sys; had = set(sys.modules); import fincard_async; print(*sys.modules.keys() - had)"
-    )
+    code = f"import sys; had = set(sys.modules); {code}; print(*sys.modules.keys() - had)"
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         check=True,
         capture_output=True,
         text=True,
         cwd=PACKAGE.parent,
+        env={**os.environ, "FINCARD_TRANSPORT": way},
     )
     return set(run.stdout.split())
 

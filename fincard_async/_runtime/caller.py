@@ -7,16 +7,20 @@ the same deadline, so that the pipeline itself stays one straight line.
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from fincard_async._generated.operations import load
 from fincard_async._sansio.model import Model
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.options import CallOptions
-from fincard_async._sansio.paging import Paginator
 from fincard_async.errors import DuplicateOrder, OutcomeUnknown
 
 from .pipeline import Pipeline, merge
-from .settlement import Settler
+
+if TYPE_CHECKING:
+    from fincard_async._sansio.paging import Paginator
+
+    from .settlement import Settler
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -29,7 +33,7 @@ class PipelineCaller:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._settler = Settler(pipeline)
+        self._settler: Settler | None = None
 
     # A read is the pipeline's own coroutine: one more around it would only cost.
 
@@ -55,6 +59,7 @@ class PipelineCaller:
     async def _mutate(
         self, operation: Operation[I, O], request: I, options: CallOptions | None
     ) -> O:
+        settler = self._ready(operation)
         started = self._pipeline.clock.monotonic()
         try:
             return cast(O, await self._pipeline.run(operation, request, options))
@@ -64,8 +69,22 @@ class PipelineCaller:
                 raise
             end = started + settings.timeout - self._pipeline.clock.monotonic()
             deadline = self._pipeline.clock.monotonic() + self._pipeline.scopes.seconds_for(end)
-            result = await self._settler.settle_call(operation, request, error, deadline)
+            result = await settler.settle_call(operation, request, error, deadline)
             return cast(O, result)
+
+    def _ready(self, operation: Operation[I, O]) -> Settler:
+        """What settling needs, imported before anything is sent.
+
+        A process that runs out of files can import nothing, and an import that fails afterwards
+        would hide that the outcome is unknown.
+        """
+        if self._settler is None:
+            from .settlement import Settler
+
+            self._settler = Settler(self._pipeline)
+        if operation.settled_by is not None:
+            load(operation.settled_by)
+        return self._settler
 
     def paginate(
         self, operation: Operation[I, O], request: I, options: CallOptions | None, prefetch: int

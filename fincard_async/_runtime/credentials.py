@@ -10,26 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote
 
-from fincard_async._generated.models import auth as models
-from fincard_async._generated.operations import auth as operations
-from fincard_async._sansio.model import Model
-from fincard_async._sansio.operation import Operation
+import msgspec
+
 from fincard_async._sansio.secret import Secret, as_secret
 from fincard_async.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fincard_async._generated.models import auth as models
+    from fincard_async._sansio.model import Model
+    from fincard_async._sansio.operation import Operation
 
 _LONGEST: Final = 10 * 365 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class LoginRequest:
+class LoginRequest(msgspec.Struct, frozen=True):
     """A login, ready to be sent."""
 
     operation: Operation[Model, models.LoginReply]
     path: str
-    request: Model = field(repr=False)
+    request: Model
+
+    def __repr__(self) -> str:
+        return f"LoginRequest(path={self.path!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,9 @@ class PasswordLogin:
 
     def request(self, tenant_id: str) -> LoginRequest:
         """The login request for one tenant."""
+        from fincard_async._generated.models import auth as models
+        from fincard_async._generated.operations import auth as operations
+
         return LoginRequest(
             operations.PASSWORD_LOGIN,
             operations.PASSWORD_LOGIN.path,
@@ -73,6 +81,9 @@ class SessionLogin:
 
     def request(self, tenant_id: str) -> LoginRequest:
         """The login request; the tenant goes in a header."""
+        from fincard_async._generated.models import auth as models
+        from fincard_async._generated.operations import auth as operations
+
         ids = {"organizationId": self.organization_id, "userId": self.user_id}
         return LoginRequest(
             operations.CREATE_SESSION,

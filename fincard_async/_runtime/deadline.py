@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import anyio.lowlevel
 
 if TYPE_CHECKING:
     from anyio.abc import AsyncBackend
@@ -34,6 +33,8 @@ class Scopes:
         """
         if (backend := self._backend) is None:
             # anyio's own function finds out anew, for each call, which event loop is running.
+            import anyio.lowlevel  # dear, and needed for the first call only
+
             backend = self._backend = anyio.lowlevel.current_token().backend_class
         end = backend.current_effective_deadline()
         if math.isinf(end):  # no deadline; or cancelled already, which the next await will tell

@@ -11,10 +11,11 @@ that nobody finds a PIN by trying all of them. Source: correctness 2.3, "same ke
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
+
+import msgspec
 
 from fincard_async._sansio.requests import Prepared
 from fincard_async.errors import IdempotencyConflict
@@ -24,8 +25,7 @@ MOST: Final = 10_000
 _DIGEST_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class InDoubt:
+class InDoubt(msgspec.Struct, frozen=True):
     """A mutation that was handed to the transport and did not end in a known way."""
 
     order_no: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 Point = Literal["prepared", "attempt", "outcome", "finished"]
 
@@ -15,8 +16,7 @@ next_call = itertools.count(1).__next__
 logger = logging.getLogger("fincard_async")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEvent:
+class CallEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What an observer is told: names and numbers, never a header, a body or a secret."""
 
     point: Point

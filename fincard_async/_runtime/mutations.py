@@ -40,11 +40,14 @@ class Mutations:
     @contextmanager
     def of(self, card_no: str | None, kind: str | None) -> Generator[None]:
         """Around a mutation, its retries and its settlement."""
-        listeners = tuple(self._listeners) if card_no is not None else ()
+        if card_no is None:
+            yield
+            return
+        listeners = tuple(self._listeners)
         for listener in listeners:
-            listener.began(card_no or "", kind)
+            listener.began(card_no, kind)
         try:
             yield
         finally:
             for listener in listeners:
-                listener.ended(card_no or "", kind)
+                listener.ended(card_no, kind)

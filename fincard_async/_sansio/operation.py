@@ -6,9 +6,10 @@ The constants themselves are generated (``_generated.operations``); the schema i
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, get_args
+
+import msgspec
 
 import msgspec
 
@@ -38,8 +39,10 @@ Kind = Literal["text", "integer", "money", "boolean", "enum", "secret", "list", 
 Shape = Literal["object", "list", "page", "bare"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+# Structs, because every start makes them: a dataclass writes and compiles its methods each time.
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What the schema says about one field of a request."""
 
     name: str
@@ -63,16 +66,14 @@ class Rule:
     """Rules of the nested object, or of each item of the list."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderNumber:
+class OrderNumber(msgspec.Struct, frozen=True, kw_only=True):
     """The idempotency field of a mutation."""
 
     name: str
     wire: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paging:
+class Paging(msgspec.Struct, frozen=True, kw_only=True):
     """How a query is paged. Source: seed, "Transaction Queries"; contract 3.7."""
 
     page: str
@@ -90,8 +91,7 @@ class Paging:
     """Longest time window that the server takes; None if no source states one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Operation(Generic[I, O]):
+class Operation(msgspec.Struct, Generic[I, O], frozen=True, kw_only=True, dict=True):
     """One endpoint. ``path`` begins with the API prefix; the origin is the client's."""
 
     name: str

@@ -5,11 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from .model import Model
 from .operation import Operation
-from .paging import Paginator
+
+if TYPE_CHECKING:
+    from .paging import Paginator
 
 I = TypeVar("I", bound=Model)  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,8 +15,7 @@ EARLY = 300.0
 """Seconds before its end at which a token is replaced (contract 1.3, client practice)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """A bearer token; times in seconds since the epoch."""
 
     secret: Secret

@@ -19,10 +19,9 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from .session import SessionTransport
-
 if TYPE_CHECKING:
     from .lean import LeanTransport
+    from .session import SessionTransport
 
 VARIABLE: Final = "FINCARD_TRANSPORT"
 
@@ -65,6 +64,8 @@ def choose(
         from .lean import LeanTransport
 
         return LeanTransport(origin, ssl_context=ssl_context)
+    from .session import SessionTransport
+
     return SessionTransport(
         origin, session=session, ssl_context=ssl_context, proxy=proxy, reason=reason
     )

@@ -15,7 +15,6 @@ import os
 from collections.abc import Awaitable, Callable
 
 import anyio
-import anyio.lowlevel
 
 from fincard_async.errors import ClientClosed, ForkedClient, WrongLoop
 
@@ -129,7 +128,9 @@ def _running_loop() -> object:
 
 
 def _other_loop() -> object:
+    from anyio.lowlevel import current_token
+
     try:
-        return anyio.lowlevel.current_token()  # of another kind than asyncio's
+        return current_token()  # of another kind than asyncio's
     except RuntimeError:
         raise WrongLoop("no event loop runs in this thread") from None

@@ -1,30 +1,32 @@
 """Carries calls over an aiohttp ``ClientSession``.
 
-"Sent" is decided at the moment before the first byte, never by the class of an exception: the same
-exception is raised for a connection that was stale before the request and for a server that carried
-the request out and then died; and aiohttp reports status 400 for an answer that it cannot parse.
-That moment is ``ClientRequest.send``, which gets the open connection; in a session of the caller's
-own, whose requests are of another class, it is aiohttp's trace hook, which costs a fifth more.
+Whether a request was sent is noted by its class, see ``asked``; in a session of the caller's own,
+whose requests are of another class, by aiohttp's trace hook, which costs a fifth more.
+
+Without a proxy, one coarse wheel keeps the time of all requests: aiohttp's own timer costs each of
+them two heap operations, and a step into and out of its context at every wait.
 """
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 import ssl
+import time
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-from aiohttp.connector import Connection
 from yarl import URL
 
 from fincard_async._sansio.messages import HttpRequest, HttpResponse, TransportFailure
 
+from .asked import DIRECT, HOOKED, DirectRequest, Exchange, Request, Unasked, current
 from .faults import CONNECT_SECONDS, KEEPALIVE_SECONDS, checked, failure_of, verified
 from .home import Home
+from .request import Heads
+from .wheel import Wheel
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
@@ -80,54 +82,20 @@ class _Headers(Mapping[str, str]):
         return f"_Headers({', '.join(self)})"
 
 
-class _Sent:
-    """Whether the request's first bytes were handed over."""
-
-    __slots__ = ("yes",)
-
-    def __init__(self) -> None:
-        self.yes = False
-
-
 async def _on_headers_sent(
     session: aiohttp.ClientSession,
     context: SimpleNamespace,
     params: aiohttp.TraceRequestHeadersSentParams,
 ) -> None:
-    sent = context.trace_request_ctx
-    if isinstance(sent, _Sent):
-        sent.yes = True
+    exchange = context.trace_request_ctx
+    if isinstance(exchange, Exchange):
+        exchange.sent = True
 
 
-class _Unasked(Exception):
-    """Something came over an idle connection: it must not be taken for an answer."""
-
-
-_current: ContextVar[_Sent] = ContextVar("_current")
-"""The exchange that this task carries out: aiohttp makes and sends its request in the same task."""
-
-HOOKED: Final = tuple(inspect.signature(aiohttp.ClientRequest.send).parameters) == ("self", "conn")
-"""False if this aiohttp sends its requests in another way; then the trace hook tells."""
-
-
-class _Request(aiohttp.ClientRequest):
-    """Notes that it is about to be sent, and uses no connection with something unasked on it.
-
-    A proxy that gives up on an idle connection, or that mixes answers up, may say so in the form of
-    an answer; aiohttp would give it to the next request, and a refusal names no order.
-    """
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        if conn.protocol is not None and conn.protocol.should_close:
-            raise _Unasked
-        _current.get().yes = True
-        return await super().send(conn)
-
-
-@lru_cache(maxsize=8)
-def _limit(timeout: float) -> aiohttp.ClientTimeout:
+@lru_cache(maxsize=16)
+def _limit(total: float | None, connect: float) -> aiohttp.ClientTimeout:
     """Nearly all attempts have the same time."""
-    return aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_SECONDS))
+    return aiohttp.ClientTimeout(total=total, connect=connect)
 
 
 class SessionTransport:
@@ -135,6 +103,9 @@ class SessionTransport:
 
     Attributes:
         reason: Why it was chosen.
+
+    ``direct=False`` leaves the writing and the timing of requests to aiohttp, which is also done
+    where a session or a proxy is given.
     """
 
     def __init__(
@@ -145,6 +116,7 @@ class SessionTransport:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         reason: str = "",
+        direct: bool = DIRECT,
     ) -> None:
         self.reason = reason
         self._origin = origin
@@ -153,7 +125,10 @@ class SessionTransport:
         self._given = session
         self._session: aiohttp.ClientSession | None = None
         self._home = Home()
+        self._heads = Heads(origin.partition("://")[2])
         self._urls: dict[str, URL] = {}
+        self._direct = direct and session is None and proxy is None
+        self._wheel: Wheel | None = None
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send once; never follow a redirect, never repeat.
@@ -163,35 +138,53 @@ class SessionTransport:
             ClientClosed, WrongLoop, ForkedClient: The client cannot be used here; nothing was sent.
         """
         session = self._open()
-        sent = _Sent()
-        _current.set(sent)
+        deadline = time.monotonic() + timeout
+        exchange = Exchange(request, self._heads, deadline)
+        slot = None if self._wheel is None else self._wheel.add(exchange, deadline)
+        mark = current.set(exchange)
         failure = TransportFailure("connect", sent=False, detail="the server speaks unasked")
-        for _ in range(_MOST_UNASKED):
-            try:
-                return await self._exchange(session, request, timeout, sent)
-            except _Unasked:
-                continue  # nothing was sent, and that connection is closed
-            except TransportFailure:
-                raise
-            except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
-                failure = failure_of(error, sent=sent.yes)
-                break
+        try:
+            for _ in range(_MOST_UNASKED):
+                try:
+                    return await self._exchange(session, request, timeout, exchange)
+                except Unasked:
+                    continue  # nothing was sent, and that connection is closed
+                except TransportFailure:
+                    raise
+                except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
+                    failure = failure_of(exchange.cause(error), sent=exchange.sent)
+                    break
+        finally:
+            current.reset(mark)
+            if slot is not None:
+                slot.discard(exchange)
         raise failure
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, request: HttpRequest, timeout: float, sent: _Sent
+        self,
+        session: aiohttp.ClientSession,
+        request: HttpRequest,
+        timeout: float,
+        exchange: Exchange,
     ) -> HttpResponse:
-        async with session.post(
+        direct = self._direct  # then head and body are the exchange's, and the time is the wheel's
+        response = await session.post(
             self._url(request.path),
-            data=aiohttp.BytesPayload(_Body(request.body)),
-            headers=request.headers,
+            data=None if direct else aiohttp.BytesPayload(_Body(request.body)),
+            headers=None if direct else request.headers,
             allow_redirects=False,
             proxy=self._proxy,
-            timeout=_limit(timeout),
-            trace_request_ctx=sent,
-        ) as response:
+            timeout=_limit(None if direct else timeout, min(timeout, CONNECT_SECONDS)),
+            trace_request_ctx=exchange,
+        )
+        try:
             body = await _read(response, request.most_bytes)
-            return HttpResponse(response.status, _Headers(response.headers), body)
+            if exchange.late:  # what was cut short may look complete
+                raise TimeoutError
+        except BaseException:
+            response.close()
+            raise
+        return HttpResponse(response.status, _Headers(response.headers), body)
 
     async def aclose(self) -> None:
         """Close every connection; a session that the caller gave stays open."""
@@ -212,6 +205,8 @@ class SessionTransport:
             trace.freeze()
             self._given.trace_configs.append(trace)
             return self._given
+        if self._direct:
+            self._wheel = Wheel(asyncio.get_running_loop())
         return aiohttp.ClientSession(
             # The limiter bounds what is in flight; a second bound here would hide waiting calls.
             connector=aiohttp.TCPConnector(
@@ -221,7 +216,7 @@ class SessionTransport:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             auto_decompress=False,
             trust_env=False,
-            request_class=_Request,
+            request_class=DirectRequest if self._direct else Request,
             trace_configs=[] if HOOKED else [trace],
         )
 
@@ -239,7 +234,9 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     if (response.content_length or 0) > most:
         raise _too_large(response, most)
     chunks = _Chunks()
-    async for chunk in response.content.iter_any():
+    content = response.content
+    while not content.at_eof():
+        chunk = await content.readany()
         chunks.add(chunk)
         del chunk
         if chunks.size > most:

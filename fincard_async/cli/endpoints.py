@@ -18,7 +18,7 @@ from fincard_async._sansio.commands import Command
 
 from .calls import Window, carry_out
 from .output import FORMATS, cell, default_format, plain
-from .saving import FILE_FORMATS, save_rows, window_options
+from .saving import FILE_FORMATS, output_option, save_rows, window_options
 from .settings import Setup, confirm, on_loopback, pass_setup, run
 from .values import parameter
 
@@ -83,11 +83,14 @@ def _choices(command: Command) -> list[click.Parameter]:
     made: list[click.Parameter] = [
         click.Option(["--format", "_form"], type=click.Choice(forms), help=text)
     ]
-    if command.shape == "page":
-        made += window_options()
+    operation = operations.load(command.operation_name)
+    if operation.paging is not None:
+        if operation.paging.start is not None:
+            made += window_options()
+        made.append(output_option())
         text = f"Most rows; 0 for all. Default: {_ROWS_ON_A_TERMINAL} in a table, else all."
         made.append(click.Option(["--limit", "_limit"], type=click.IntRange(min=0), help=text))
-    if operations.load(command.operation_name).sealed:
+    if operation.sealed:
         text = "Open sealed values with FINCARD_CARD_KEY; on a terminal only."
         made.append(click.Option(["--reveal", "_reveal"], is_flag=True, help=text))
     if command.mutates:

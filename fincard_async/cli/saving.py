@@ -24,8 +24,18 @@ from .values import Moment
 FILE_FORMATS: Final = tuple(FORMATS)
 
 
+def output_option() -> click.Option:
+    """What a query takes to be written to a file."""
+    return click.Option(
+        ["--output", "_output"],
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Write all rows to a file; run the same command again to go on after a stop.",
+    )
+
+
 def window_options() -> list[click.Option]:
-    """What a query takes to be read whole."""
+    """What a query with a time filter takes to be read whole."""
     moment = "Milliseconds, or a date or time such as 2026-11-01 or 2026-11-01T09:30:00+01:00."
     whole = "all rows of the window are read, each once, oldest first."
     return [
@@ -38,12 +48,6 @@ def window_options() -> list[click.Option]:
             ["--until", "_until"],
             type=Moment(),
             help=f"First moment that does not belong to the window; {whole} {moment}",
-        ),
-        click.Option(
-            ["--output", "_output"],
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="Write all rows to a file; run the same command again to go on after a stop.",
         ),
     ]
 

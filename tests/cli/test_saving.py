@@ -13,7 +13,9 @@ pytest.importorskip("rich")
 from click.testing import CliRunner
 
 from fincard_async import FincardClient
+from fincard_async._generated.commands import COMMANDS
 from fincard_async._generated.operations import load
+from fincard_async._sansio.commands import Command
 from fincard_async.cli.app import app
 from fincard_async.cli.settings import Setup
 from fincard_async.exports import columns_of
@@ -37,6 +39,16 @@ def test_a_window_on_the_screen(cli: Cli, cards: list[str]) -> None:
     assert cli.rows("transactions", "operations", "--until", "2020-01-01") == []
     typed = ("--since", "0", "--limit", "2", "--type", "create")
     assert len(cli.rows("transactions", "operations", *typed)) == 2
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each.shape == "page"])
+def test_only_a_query_with_a_time_filter_has_a_window(cli: Cli, command: Command) -> None:
+    """The schema says which; every query can be written to a file."""
+    said = cli.run(command.resource, command.name, "--help").output
+    paging = load(command.operation_name).paging
+    assert paging is not None
+    assert ("--since" in said, "--until" in said) == (paging.start is not None,) * 2
+    assert "--output" in said
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson"])

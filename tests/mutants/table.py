@@ -60,8 +60,9 @@ WATCH: Final = "top/watch/test_watch.py"
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
 LINES, READER = "lean/test_lean.py", "lean/test_reply.py"
 _REPLY, _DOUBTS = "_transports/reply.py", "_runtime/doubts.py"
+_ASKED = "_transports/asked.py"
 _SESSION, _ANSWERS = "_transports/session.py", "_sansio/responses.py"
-_SORTED = "                failure = failure_of(error, sent=sent.yes)\n"
+_SORTED = "                    failure = failure_of(exchange.cause(error), sent=exchange.sent)\n"
 _LOGIN_ROW = "Failure.TOKEN: (_LOGIN, _LOGIN, _LOGIN, _LOGIN, _LOGIN)"
 _SLEEP = "                    await self._pause_or_raise(error, prepared, settings, progress)\n"
 _AGAIN = "                    prepared = __import__('msgspec').structs.replace(prepared, body="
@@ -685,38 +686,78 @@ MUTANTS: Final = (
         "a status that aiohttp made up is the server's",
         _SESSION,
         _SORTED,
-        "                if isinstance(error, aiohttp.ClientResponseError):\n"
-        '                    return HttpResponse(error.status, {}, b"")\n' + _SORTED,
+        "                    if isinstance(error, aiohttp.ClientResponseError):\n"
+        '                        return HttpResponse(error.status, {}, b"")\n' + _SORTED,
         (wire("HTTP"),),
     ),
     Mutant(
         "a body cut short is whole",
         _SESSION,
-        "    async for chunk in response.content.iter_any():\n",
-        "    async def forgiving():\n        try:\n"
-        "            async for part in response.content.iter_any():\n                yield part\n"
-        "        except aiohttp.ClientPayloadError:\n            pass\n\n"
-        "    async for chunk in forgiving():\n",
+        "        chunk = await content.readany()\n",
+        "        try:\n            chunk = await content.readany()\n"
+        "        except aiohttp.ClientPayloadError:\n            break\n",
         (wire("The connection"),),
     ),
     Mutant(
         "a reset proves that nothing was sent",
         _SESSION,
         _SORTED,
-        "                unsent = isinstance(error, aiohttp.ClientOSError)\n"
-        "                failure = failure_of(error, sent=not unsent)\n",
+        "                    unsent = isinstance(error, aiohttp.ClientOSError)\n"
+        "                    failure = failure_of(error, sent=not unsent)\n",
         (wire("The connection"),),
     ),
     Mutant(
         "what failed before sending was sent",
         _SESSION,
         _SORTED,
-        "                failure = failure_of(error, sent=True)\n",
+        "                    failure = failure_of(error, sent=True)\n",
         (wire("Before the request"),),
     ),
     Mutant(
-        "an answer nobody asked for is believed",
+        "what is cut short when its time is over is whole",
         _SESSION,
+        "            if exchange.late:",
+        "            if False:",
+        ("transport/test_wire.py",),
+    ),
+    Mutant(
+        "no request runs out of time",
+        _ASKED,
+        "            self._cut()\n",
+        "            pass\n",
+        (wire("Time"),),
+    ),
+    Mutant(
+        "a connection that was given back is cut",
+        _ASKED,
+        " and self._held.protocol is not None:",
+        ":",
+        ("transport/test_time.py",),
+    ),
+    Mutant(
+        "a closed transport keeps no time",
+        _ASKED,
+        "self._held.protocol is not None:",
+        "self._held.transport is not None:",
+        ("transport/test_time.py",),
+    ),
+    Mutant(
+        "what was written was not sent",
+        _ASKED,
+        "        self.sent = True\n        transport.write",
+        "        transport.write",
+        (wire("The connection"),),
+    ),
+    Mutant(
+        "an answer nobody asked for is believed",
+        _ASKED,
+        "        if conn.protocol is None or conn.protocol.should_close:\n",
+        "        if False:\n",
+        (SINGLE,),
+    ),
+    Mutant(
+        "by aiohttp: an answer nobody asked for is believed",
+        _ASKED,
         "        if conn.protocol is not None and conn.protocol.should_close:\n",
         "        if False:\n",
         (SINGLE,),
@@ -724,8 +765,8 @@ MUTANTS: Final = (
     Mutant(
         "a cancelled call is a lost connection",
         _SESSION,
-        "            except Exception as error:",
-        "            except BaseException as error:",
+        "                except Exception as error:",
+        "                except BaseException as error:",
         (CANCEL,),
     ),
     Mutant(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 from typing import Any
 
 import anyio
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fincard_async._runtime.doubts import MOST, Doubts
 from fincard_async._sansio.options import NO_RETRY
@@ -36,7 +35,7 @@ def call(pin: str = "482913") -> Prepared:
 
 def with_number(prepared: Prepared, number: str | None) -> Prepared:
     """The same call under another number."""
-    return msgspec.structs.replace(prepared, order_no=number)
+    return replace(prepared, order_no=number)
 
 
 @pytest.mark.parametrize("operation, ask", [(WRITE, OTHER), (ELSEWHERE, OPEN)])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fincard_async._sansio.paging import Export
 from fincard_async._sansio.slices import DAY_MS

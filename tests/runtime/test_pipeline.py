@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import typing
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fincard_async import errors
 from fincard_async._generated.wire import REFUSALS

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fincard_async._generated.operations import OPERATION_NAMES, load
 from fincard_async._sansio.envelope import render_envelope

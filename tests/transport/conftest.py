@@ -19,7 +19,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
         pytest.importorskip("httptools")
         monkeypatch.delenv(VARIABLE, raising=False)
     else:
-        monkeypatch.setenv(VARIABLE, chosen)
+        monkeypatch.setenv(VARIABLE, "session")
     token = ways.current.set(chosen)
     yield chosen
     ways.current.reset(token)

@@ -17,6 +17,7 @@ import trustme
 from fincard_async import BearerToken, FincardClient, RetryPolicy
 from fincard_async._sansio.messages import TransportFailure
 from fincard_async._sansio.options import NO_RETRY
+from fincard_async._transports.asked import DIRECT
 from fincard_async._transports.session import SessionTransport
 from fincard_async.errors import (
     ClientClosed,
@@ -316,3 +317,9 @@ async def test_a_cancelled_mutation_over_the_wire_leaves_its_number() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await client.cards.freeze("C1")
+
+
+def test_the_session_way_fits_this_aiohttp(way: str) -> None:
+    """Else it still works, at more than twice the cost: a new release of aiohttp is looked at."""
+    if way == "session":
+        assert DIRECT

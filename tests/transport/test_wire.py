@@ -253,7 +253,10 @@ async def test_a_reset_after_the_request_was_sent() -> None:
     assert (got.reason, got.sent) == ("lost", True)
 
 
-@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\n", http(BODY, length=1000)])
+STALLS = [b"", b"HTTP/1.1 200 OK\r\n", http(BODY, length=1000), b"HTTP/1.1 200 OK\r\n\r\n" + BODY]
+
+
+@pytest.mark.parametrize("before", STALLS)
 async def test_a_server_that_stalls_runs_out_of_time(before: bytes) -> None:
     """Before, in the middle of and after the headers: the time is over for the whole exchange."""
 

@@ -17,13 +17,21 @@ def _session(origin: str, context: ssl.SSLContext | None) -> Transport:
     return SessionTransport(origin, ssl_context=context)
 
 
+def _by_aiohttp(origin: str, context: ssl.SSLContext | None) -> Transport:
+    return SessionTransport(origin, ssl_context=context, direct=False)
+
+
 def _lean(origin: str, context: ssl.SSLContext | None) -> Transport:
     from fincard_async._transports.lean import LeanTransport
 
     return LeanTransport(origin, ssl_context=context)
 
 
-WAYS: Final[dict[str, Opener]] = {"session": _session, "lean": _lean}
+WAYS: Final[dict[str, Opener]] = {
+    "session": _session,
+    "by aiohttp": _by_aiohttp,
+    "lean": _lean,
+}
 current: ContextVar[str] = ContextVar("current", default="session")
 
 

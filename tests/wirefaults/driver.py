@@ -34,6 +34,10 @@ def _ways() -> dict[str, Connect]:
     """Without the extra ``speedups`` there is one."""
     ways: dict[str, Connect] = {
         "session": lambda origin, context: SessionTransport(origin, ssl_context=context),
+        # As with a proxy, or with an aiohttp that changed: it writes and times the requests.
+        "by aiohttp": lambda origin, context: SessionTransport(
+            origin, ssl_context=context, direct=False
+        ),
     }
     if missing() is None:
         from fincard_async._transports.lean import LeanTransport
