@@ -176,7 +176,10 @@ class SessionTransport:
             except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
                 failure = failure_of(error, sent=sent.yes)
                 break
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # a frame that holds what it raises is a cycle
 
     async def _exchange(
         self, session: aiohttp.ClientSession, request: HttpRequest, timeout: float, sent: _Sent
