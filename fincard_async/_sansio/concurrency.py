@@ -9,14 +9,14 @@ round (all calls in flight) have earned. An outage has spent that within a round
     limit  |_____                           __ beyond: +1, +2, +4..., an eighth at most
     bad    |- - -|- - - - - - - - - __.-'''
            |     |            .-'
-           |     |        .'   a quarter of what is missing, for each window of clean answers
+           |     |        .'   a sixth of what is missing, for each window of clean answers
            |     |______.'
            |_____|____________________________________ time
             the share of troubles is too high: CUT, at most once per CUT_EVERY
 
 To add one per window, as is usual, takes 1,500 windows for what one cut takes of 5,000: minutes,
 where an answer takes half a second. So a step grows with what is missing, up to a part of the most
-that is allowed: what one cut took is back after about 30 windows, and what an outage took after
+that is allowed: what one cut took is back after 30 to 45 windows, and what an outage took after
 about 100, be it of 100 or of 5,000. Close to what was too much before, where a small server keeps
 the limit most of the time, steps are small. No step is more than what was just answered well.
 """
@@ -93,7 +93,7 @@ class AdaptiveLimit:
         self._clean = 0
         missing = self._bad - self._now
         if missing >= 1.0:
-            step = min(self._now, missing / 4)
+            step = min(self._now, missing / 6)
         else:
             step = self._step
             self._step = min(2 * step, self._now / 8)
