@@ -36,6 +36,8 @@ MOVED = 0.05
 """Share of reads that see another balance than the usual one."""
 GROWTH = 1.05
 STALL = 0.020
+AFTERMATH = 1.0
+"""Seconds for which a turn tells more of the machine's stall before it."""
 PER_CARD = 1536
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -144,23 +146,34 @@ def descriptors() -> int:
 class Pulse:
     """Measures how long a turn of the event loop takes: on the clock, and in CPU of its own.
 
-    On a machine that others use as well only the second says something about this program.
+    On a machine that others use as well only the second says something about this program. Nor does
+    that of a turn after the machine has kept the program waiting: what has come meanwhile, hundreds
+    of answers, is there at once, and comes back together after one latency. Such turns are told,
+    but apart.
     """
 
     def __init__(self) -> None:
-        self.clock = self.cpu = self.total = 0.0
+        self.clock = self.cpu = self.after = self.total = self.excused = 0.0
         self.beats = 0
 
     async def beat(self) -> None:
         """A short sleep again and again; whatever it takes longer is a stall."""
+        calm_at = 0.0
         while True:
             began, worked = time.perf_counter(), time.thread_time()
             await anyio.sleep(0.001)
-            late = time.perf_counter() - began - 0.001
+            now, spent = time.perf_counter(), time.thread_time() - worked
+            late = now - began - 0.001
             self.clock = max(self.clock, late)
-            self.cpu = max(self.cpu, time.thread_time() - worked)
             self.total += late
             self.beats += 1
+            if late - spent > STALL:
+                calm_at = now + AFTERMATH
+            if now < calm_at:
+                self.after = max(self.after, spent)
+                self.excused += now - began
+            else:
+                self.cpu = max(self.cpu, spent)
 
 
 async def collector() -> None:
@@ -212,7 +225,7 @@ async def soak(port: int, cards: int, sweeps: int, in_flight: int) -> bool:
                     f" achieved {stats.achieved_interval:.1f} s, {stats.errors} errors,"
                     f" worst turn {pulse.cpu * 1000:.1f} ms"
                 )
-        spent = time.process_time() - cpu
+        spent, took = time.process_time() - cpu, time.perf_counter() - began
         for helper in helpers:
             helper.cancel()
     per_card = (marks[0][0] - before) / cards
@@ -224,6 +237,10 @@ async def soak(port: int, cards: int, sweeps: int, in_flight: int) -> bool:
         f"loop      {late * 1000:.2f} ms late on average;"
         f" worst turn {pulse.cpu * 1000:.1f} ms of CPU,"
         f" {pulse.clock * 1000:.1f} ms on the clock"
+    )
+    print(
+        f"machine   kept it waiting for over {STALL * 1000:.0f} ms in or just before"
+        f" {pulse.excused / took:.0%} of the time; worst turn then {pulse.after * 1000:.1f} ms"
     )
     print(f"client    {spent / (cards * sweeps) * 1e6:.0f} us of CPU per read")
     kept = {
