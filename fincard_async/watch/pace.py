@@ -37,7 +37,7 @@ WINDOW: Final = 0.5
 PER_REFUSAL: Final = 50
 """Answers that make up for one refusal: up to 2 % are single faults, not overload. They may come
 close together, by chance; so what was earned is kept, up to what one window of answers earns."""
-LEAST_KEPT: Final = 150
+LEAST_KEPT: Final = 100
 """Answers that may be kept at least, however slow the watch."""
 FLOOR: Final = 1.0
 """Calls per second that are always tried."""
