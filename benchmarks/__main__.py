@@ -1,16 +1,20 @@
-"""The whole table: ``python -m benchmarks``, or ``nox -s bench``.
+"""The whole table: ``python -m benchmarks``, or ``nox -s bench``; 3 to 8 minutes.
 
-Figures are ratios of client CPU for one call, to a bare aiohttp call in the same rounds.
+Figures are ratios of client CPU for one call, to a bare aiohttp call in the same rounds. What is
+printed is Markdown, as it stands in docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +22,12 @@ from benchmarks.answers import ANSWERS
 from benchmarks.canned_server import Address, canned_server
 from benchmarks.contestants import BASE
 from benchmarks.start_up import start_up
+
+SHOWN: Final = (
+    *("aiohttp", "msgspec", "httptools", "uvloop"),
+    *("httpx", "httpx-aiohttp", "pydantic", "stripe", "lithic"),
+)
+"""Packages whose version is told."""
 
 
 class Cell(NamedTuple):
@@ -82,14 +92,33 @@ def lines(cell: Cell, found: dict[str, dict[str, Any]]) -> list[str]:
     return rows
 
 
+def heading(rounds: int) -> str:
+    """When, and with what."""
+    versions = [f"{name} {version(name)}" for name in SHOWN if _is_installed(name)]
+    return (
+        f"`nox -s bench` on {dt.datetime.now(dt.UTC).date()},"
+        f" CPython {platform.python_version()},\n"
+        f"{', '.join(versions)};\n"
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, {rounds} rounds."
+    )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def main() -> None:
     """Measure every cell, print the table as it grows, and write the figures where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="of each client in each cell (5)")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
     parser.add_argument("--only", default="", help="cells whose title has this text")
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, {options.rounds} rounds\n")
+    print(f"{heading(options.rounds)}\n")
     print("| client | CPU per call, ratio (range) | CPU us | calls/s | p50 ms | p99 ms |")
     print("|---|---|---:|---:|---:|---:|")
     everything: dict[str, object] = {}

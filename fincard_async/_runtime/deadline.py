@@ -33,9 +33,9 @@ class Scopes:
         """
         if (backend := self._backend) is None:
             # anyio's own function finds out anew, for each call, which event loop is running.
-            import anyio.lowlevel  # dear, and needed for the first call only
+            from anyio.lowlevel import current_token  # dear, and needed for the first call only
 
-            backend = self._backend = anyio.lowlevel.current_token().backend_class
+            backend = self._backend = current_token().backend_class
         end = backend.current_effective_deadline()
         if math.isinf(end):  # no deadline; or cancelled already, which the next await will tell
             return timeout

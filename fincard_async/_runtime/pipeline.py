@@ -192,9 +192,13 @@ class Pipeline:
         delay = self._delay(error, prepared, settings, progress)
         if delay is None:
             final = self._conclude(error, prepared, progress)
-            if final is error:
-                raise error
-            raise final from error
+            try:
+                if final is error:
+                    raise error
+                raise final from error
+            finally:
+                # A frame that holds what it raises is a cycle, with all that the call held.
+                del error, final
         name = prepared.operation.name
         logger.info("%s: %s; again in %.3f s", name, type(error).__name__, delay)
         await self.clock.sleep(delay)
@@ -230,9 +234,7 @@ class Pipeline:
                     prepared.operation, prepared.request, response, self.refusals, header
                 )
             except TransportFailure as failure:
-                error = from_failure(failure)
-                self._notice(error, None)
-                raise error from None
+                raise self._noticed(from_failure(failure)) from None
             except FincardError as error:
                 self._notice(error, response)
                 if isinstance(error, Unauthenticated) and self.auth is not None:
@@ -254,6 +256,11 @@ class Pipeline:
             raise
         except FincardError as error:
             raise not_sent(f"the login failed: {error.message}") from error
+
+    def _noticed(self, error: FincardError) -> FincardError:
+        """The same error, of an attempt that brought no reply."""
+        self._notice(error, None)
+        return error
 
     def _notice(self, error: FincardError, response: HttpResponse | None) -> None:
         """Put the reply's facts on the error, and let the limiter see signs of overload."""

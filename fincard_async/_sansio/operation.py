@@ -11,8 +11,6 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
-import msgspec
-
 from .codec import make_decoder
 from .envelope import PlainSuccess
 from .exact import Decodes

@@ -79,7 +79,10 @@ class LeanTransport:
             else:  # cancelled, or broken: a late answer must never meet a later request
                 line.close()
         if isinstance(outcome, TransportFailure):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                del outcome, waiter  # a frame that holds what it raises is a cycle
         return outcome
 
     async def aclose(self) -> None:
@@ -123,7 +126,10 @@ class LeanTransport:
                 return line
             connection.close()  # closed at once, or the server spoke first
             failure = TransportFailure("connect", sent=False, detail="the connection broke")
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure
 
     def __del__(self) -> None:
         if self._opened is not None and self._lines and not self._opened.loop.is_closed():

@@ -134,6 +134,7 @@ class Line(asyncio.BufferedProtocol):
             self._reader.end()
         ended = self.waiter and self._reader.reply
         self._end(ended or TransportFailure("lost", sent=True, detail="the connection broke"))
+        self._reader.close()
         # aiohttp counts its connections by this.
         self._handler.connection_lost(exc)
         self._connection.close()

@@ -211,6 +211,10 @@ class ReplyReader:
         if self.fault is None and self._head and not bounded:
             self.reply = self._made()
 
+    def close(self) -> None:
+        """Nothing follows: parser and reader hold each other, and would wait for the collector."""
+        del self._parser
+
     # What follows is called by the parser, in this order, and again after an interim answer.
 
     def on_headers_complete(self) -> None:

@@ -158,7 +158,10 @@ class SessionTransport:
             current.reset(mark)
             if slot is not None:
                 slot.discard(exchange)
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # a frame that holds what it raises is a cycle
 
     async def _exchange(
         self,

@@ -34,8 +34,11 @@ RECOVER: Final = 3.0
 PER_PAUSE: Final = 20.0
 WINDOW: Final = 0.5
 """Seconds over which answers are counted, and for which calls sent at an old rate are in flight."""
-TOLERATED: Final = 0.02
-"""Share of refused calls that says nothing: single faults, not overload."""
+PER_REFUSAL: Final = 50
+"""Answers that make up for one refusal: up to 2 % are single faults, not overload. They may come
+close together, by chance; so what was earned is kept, up to what one window of answers earns."""
+LEAST_KEPT: Final = 100
+"""Answers that may be kept at least, however slow the watch."""
 FLOOR: Final = 1.0
 """Calls per second that are always tried."""
 SLACK: Final = 0.02
@@ -49,14 +52,15 @@ class Pace:
 
     __slots__ = (
         "_answered",
+        "_before",
         "_budget",
         "_cut_at",
         "_deaf_until",
         "_next",
         "_peak",
         "_recover",
-        "_refused",
         "_since",
+        "_spare",
     )
 
     def __init__(self, budget: float, now: float) -> None:
@@ -65,7 +69,11 @@ class Pace:
         self._cut_at = self._deaf_until = -math.inf
         self._recover = 0.0
         self._next = self._since = now
-        self._answered = self._refused = 0
+        self._answered = 0
+        self._before = 0.0
+        """Answers per second in the window before."""
+        self._spare = PER_REFUSAL
+        """Answers that no refusal has used up; one refusal is always borne."""
 
     def rate(self, now: float) -> float:
         """Calls per second that may start now; ``inf`` without a budget and without refusals."""
@@ -98,32 +106,33 @@ class Pace:
             paused: Seconds for which the server wants no call from now on.
         """
         self._answered += answered
-        self._refused += refused
         self._next = max(self._next, now + paused)
         if now < self._deaf_until:
             return
-        if self._is_overload(paused):
+        most = max(LEAST_KEPT, self._answered, int(self._before * WINDOW))
+        self._spare = min(self._spare + answered, most) - PER_REFUSAL * refused
+        # One refusal is enough if it stops everybody; else it may be a single fault.
+        if self._spare < 0 or (refused and paused > 0):
             self._cut(now, paused)
         elif now - self._since >= WINDOW:
+            self._before = self._answered / (now - self._since)
             self._begin(now)
 
     def _cut(self, now: float, paused: float) -> None:
         known, elapsed, rate = self._peak != math.inf, now - self._since, self.rate(now)
-        if elapsed < WINDOW / 2 and known:
+        if elapsed >= WINDOW / 2:
+            borne = min(rate, self._answered / elapsed)
+        elif known:
             borne = rate * BELOW  # too early to have counted how much of it is answered
         else:
-            borne = min(rate, self._answered / max(elapsed, WINDOW / 2))
+            borne = min(rate, max(self._before, self._answered / (WINDOW / 2)))
         self._peak = max(FLOOR, borne)
         self._recover = RECOVER + PER_PAUSE * paused if known else 0.0
         self._cut_at = now + paused
         self._deaf_until = self._cut_at + WINDOW
+        self._spare = PER_REFUSAL
         self._begin(self._cut_at)
 
     def _begin(self, now: float) -> None:
         self._since = now
-        self._answered = self._refused = 0
-
-    def _is_overload(self, paused: float) -> bool:
-        """One refusal is enough if it stops everybody; else it may be a single fault."""
-        least = 0.0 if paused > 0 else max(1.0, TOLERATED * (self._answered + self._refused))
-        return self._refused > least
+        self._answered = 0

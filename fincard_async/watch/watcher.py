@@ -43,6 +43,10 @@ SPARE: Final = 0.1
 _AT_A_TIME: Final = 500
 """Cards added between two turns of the event loop, which must not stand still."""
 
+_IN_A_ROW: Final = 32
+"""Changes given out in one turn of the event loop: with thousands of reads in flight a turn takes
+milliseconds, and more has changed in it than one card."""
+
 
 class BalanceWatch:
     """Balances of many cards, read in turn; made by ``watch_balances``.
@@ -76,6 +80,7 @@ class BalanceWatch:
         self._cards: dict[str, WatchedCard] = {}
         self._pending = Pending()
         self._counters = Counters(interval)
+        self._taken = 0
         self._news = anyio.Event()
         self._failure: FincardError | None = None
 
@@ -93,7 +98,9 @@ class BalanceWatch:
         while True:
             change = self._pending.take()
             if change is not None:
-                await anyio.lowlevel.checkpoint()
+                self._taken += 1
+                if self._taken % _IN_A_ROW == 0:
+                    await anyio.lowlevel.checkpoint()
                 return change
             if self._failure is not None:
                 raise self._failure

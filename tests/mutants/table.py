@@ -57,6 +57,7 @@ _WALK, _SEEN, _SLICES = (f"_sansio/{name}.py" for name in ("walk", "seen", "slic
 _READER, _SAVE, _SPOOL = "_runtime/slice_reader.py", "exports/save.py", "exports/spool.py"
 WATCH: Final = "top/watch/test_watch.py"
 
+_CONCURRENCY = "_sansio/concurrency.py"
 _RUN, _RETRY, _OUTCOME = "_runtime/pipeline.py", "_sansio/retry.py", "_sansio/outcome.py"
 LINES, READER = "lean/test_lean.py", "lean/test_reply.py"
 _REPLY, _DOUBTS = "_transports/reply.py", "_runtime/doubts.py"
@@ -279,6 +280,55 @@ MUTANTS: Final = (
         "        self._limit.trouble(self._clock.monotonic())\n",
         "        pass\n",
         (OVERLOAD,),
+    ),
+    Mutant(
+        "single faults are overload",
+        _CONCURRENCY,
+        "            self._earned -= PER_TROUBLE\n            return\n",
+        "            self._earned -= PER_TROUBLE\n",
+        ("sansio/test_concurrency.py", "faults/test_in_flight.py"),
+    ),
+    Mutant(
+        "a long good time excuses a long outage",
+        _CONCURRENCY,
+        "min(self._earned + 1, all_earned)",
+        "self._earned + 1",
+        ("sansio/test_concurrency.py",),
+    ),
+    Mutant(
+        "trouble that nothing has earned is borne",
+        _CONCURRENCY,
+        "        if self._earned >= PER_TROUBLE:\n",
+        "        if self._earned >= 0:\n",
+        ("sansio/test_concurrency.py", OVERLOAD),
+    ),
+    Mutant(
+        "a limit that was well never grows again",
+        _CONCURRENCY,
+        "        self._well = False\n        if self._earned",
+        "        if self._earned",
+        ("sansio/test_concurrency.py",),
+    ),
+    Mutant(
+        "what was gained too early is kept",
+        _CONCURRENCY,
+        "        self._now = min(self._now, max(1.0, self._bad * CUT))\n",
+        "        if now == self._last_cut:\n            self._now = max(1.0, self._bad * CUT)\n",
+        ("sansio/test_concurrency.py",),
+    ),
+    Mutant(
+        "an outage is over with one answer",
+        _CONCURRENCY,
+        "min(step, self._most // MOST_STEPS)",
+        "max(step, self._most)",
+        ("sansio/test_concurrency.py", OVERLOAD),
+    ),
+    Mutant(
+        "watch: faults by chance slow it down",
+        "watch/pace.py",
+        "min(self._spare + answered, most)",
+        "min(self._spare + answered, PER_REFUSAL)",
+        ("top/watch/test_pace.py",),
     ),
     Mutant(
         "calls without time are sent",

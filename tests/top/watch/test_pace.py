@@ -9,7 +9,17 @@ from hypothesis import given, strategies as st
 
 from fincard_async.watch import phase_of, shard_of
 from fincard_async.watch.card import WatchedCard
-from fincard_async.watch.pace import GROW, KEEP, PER_PAUSE, RECOVER, SEEK, WINDOW, Pace
+from fincard_async.watch.pace import (
+    GROW,
+    KEEP,
+    LEAST_KEPT,
+    PER_PAUSE,
+    PER_REFUSAL,
+    RECOVER,
+    SEEK,
+    WINDOW,
+    Pace,
+)
 from fincard_async.watch.schedule import MOST_BACKOFF, Schedule
 
 
@@ -70,6 +80,32 @@ def test_single_faults_do_not_slow_a_watch() -> None:
     pace.tell(1.0, answered=990, refused=10)
     pace.tell(2.0, answered=0, refused=1)
     assert pace.rate(2.0) == math.inf
+
+
+@given(st.lists(st.integers(PER_REFUSAL, 300), max_size=20), st.floats(1, 10_000))
+def test_faults_by_chance_do_not_slow_it_either(gaps: list[int], rate: float) -> None:
+    """Wherever they fall in a window: with as many answers before each as make up for it."""
+    pace, now = Pace(math.inf, 0.0), 0.0
+    for gap in gaps:
+        for _ in range(gap):
+            now += 1 / rate
+            pace.tell(now, answered=1, refused=0)
+        pace.tell(now, answered=0, refused=1)
+        assert pace.rate(now) == math.inf
+
+
+@pytest.mark.parametrize("rate", [100, 5000])
+def test_several_faults_may_come_together(rate: int) -> None:
+    """As many as the answers of a window have earned, and no more: then it is overload."""
+    pace, now = Pace(math.inf, 0.0), 0.0
+    for _ in range(5 * rate):
+        now += 1 / rate
+        pace.tell(now, answered=1, refused=0)
+    for _ in range(max(LEAST_KEPT, int(rate * WINDOW) - 1) // PER_REFUSAL):
+        pace.tell(now, answered=0, refused=1)
+        assert pace.rate(now) == math.inf
+    pace.tell(now, answered=0, refused=2)
+    assert KEEP * rate * 0.9 <= pace.rate(now) <= rate
 
 
 def test_the_budget_bounds_the_recovery() -> None:

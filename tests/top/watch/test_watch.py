@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from fincard_async._generated.models.cards import CardBalance
@@ -49,6 +50,33 @@ def test_first_all_then_only_changes() -> None:
             assert await gather(watch, 30) == []
 
     on_counted_time(story)
+
+
+def test_many_changes_are_taken_in_few_turns_and_not_in_one() -> None:
+    """A consumer keeps up with thousands of reads, and still nobody else waits for it."""
+
+    async def story() -> int:
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await anyio.lowlevel.checkpoint()
+
+        async with (
+            watching(bank_of(320), concurrency=50) as (_, watch),
+            anyio.create_task_group() as group,
+        ):
+            await anyio.sleep(15)
+            assert watch.stats.waiting == 320
+            group.start_soon(count)
+            for _ in range(320):
+                await anext(watch)
+            group.cancel_scope.cancel()
+        return turns
+
+    assert 5 <= on_counted_time(story) <= 20
 
 
 def test_a_sweep_is_spread_and_keeps_its_interval() -> None:
