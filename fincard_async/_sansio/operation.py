@@ -6,6 +6,7 @@ The constants themselves are generated (``_generated.operations``); the schema i
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, get_args
 
@@ -16,7 +17,6 @@ from .envelope import PlainSuccess
 from .exact import Decodes
 from .model import Model, PageData
 from .sizes import MAX_BODY_BYTES, MAX_SECRET_BYTES, MAX_SECRET_PAGE_BYTES
-from .usual import Read, usual_reader
 
 I = TypeVar("I", bound=Model, covariant=True)  # noqa: E741 - input
 O = TypeVar("O", covariant=True)  # noqa: E741 - output
@@ -142,8 +142,10 @@ class Operation(msgspec.Struct, Generic[I, O], frozen=True, kw_only=True, dict=T
         return make_decoder(PlainSuccess[self._wire_type])  # type: ignore[name-defined]  # a run-time type
 
     @cached_property
-    def usual(self) -> Read | None:
+    def usual(self) -> Callable[[bytes], object] | None:
         """Reads the usual short answer; None where each answer is looked at with care."""
+        from .usual import usual_reader  # needed for the first answer, not for a start
+
         if self.mutates or self.or_true or self.shape == "bare":
             return None
         return usual_reader(self._wire_type, [other for other, _ in self.aliases])

@@ -33,8 +33,7 @@ from .model import Model, PageData
 from .operation import Operation
 from .refusals import RefusalRow, find_refusal
 from .secret import Secret
-from .sizes import MAX_VALUES, SMALL_BODY, oversize
-from .usual import SHORT
+from .sizes import MAX_VALUES, SHORT_BODY, SMALL_BODY, oversize
 
 _LONG_DIGITS = re.compile(r"[0-9][0-9 -]{10,}[0-9]")
 _SAFE_FAULT = re.compile(r"(Object missing required field|Expected) [^'\"]*\Z")
@@ -58,7 +57,7 @@ def interpret(
         ResponseMismatch: The answer names another order or card than the request.
     """
     status, size = response.status, len(response.body)
-    if size < SHORT and status == 200 and (read := operation.usual) is not None:
+    if size < SHORT_BODY and status == 200 and (read := operation.usual) is not None:
         usual = read(response.body)
         if usual is not None:
             _check_echo(operation, request, usual)

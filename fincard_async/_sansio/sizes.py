@@ -27,6 +27,9 @@ MAX_VALUES = 10 * MAX_ROWS
 SMALL_BODY = 3 * MAX_ROWS
 """Bytes; no shorter body holds so many rows or so long a text."""
 
+SHORT_BODY = 1024
+"""Bytes; in a longer body the search for what is unusual costs more than the careful way."""
+
 
 def oversize(body: bytes, result: object, rows: object) -> str | None:
     """What is too large in a decoded answer of more than ``SMALL_BODY`` bytes; None if nothing."""

@@ -20,8 +20,6 @@ from .exact import ONE, shadow_of
 
 T = TypeVar("T")
 
-SHORT: Final = 1024
-"""Bytes; in a longer body the search costs more than the careful way."""
 _GAP: Final = rb"[ \t\r\n]*"
 _END: Final = rb"(?=[,}\] \t\r\n])"
 _AMOUNT: Final = rb'"%b"|%b%b|null' % (ONE, ONE, _END)

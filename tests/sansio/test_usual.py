@@ -15,7 +15,8 @@ from fincard_async._sansio.messages import HttpResponse
 from fincard_async._sansio.model import Model, PageData
 from fincard_async._sansio.operation import Operation
 from fincard_async._sansio.responses import interpret
-from fincard_async._sansio.usual import SHORT, usual_reader
+from fincard_async._sansio.sizes import SHORT_BODY
+from fincard_async._sansio.usual import usual_reader
 from fincard_async.errors import FincardError
 
 ASKED = (
@@ -60,7 +61,7 @@ def test_the_envelope(success: str, code: str, amount: str) -> None:
     data = BALANCE.format(amount)
     text = f'{{"success":{success},"code":{code},"msg":"m","data":{data}}}'
     body = text.encode()
-    assert ended(*ASKED[0], body) == ended(*ASKED[0], body + b" " * SHORT)
+    assert ended(*ASKED[0], body) == ended(*ASKED[0], body + b" " * SHORT_BODY)
 
 
 @given(st.data())
@@ -83,7 +84,7 @@ def test_both_ways_agree(data: st.DataObject) -> None:
         + body[place + data.draw(st.integers(0, 1)) :]
     )
     operation, request = ASKED[which]
-    assert ended(operation, request, body) == ended(operation, request, body + b" " * SHORT)
+    assert ended(operation, request, body) == ended(operation, request, body + b" " * SHORT_BODY)
 
 
 def test_a_usual_answer_takes_the_quick_way() -> None:
