@@ -48,8 +48,9 @@ def to_money(value: object, field: str = "amount") -> Decimal:
 
 def _plain(value: Amount) -> str:
     """The digits of an amount without an exponent; ``1E+999999999`` is not written out."""
-    if not isinstance(value, Decimal):
-        return str(value)
+    text = str(value)
+    if not isinstance(value, Decimal) or "E" not in text:
+        return text
     if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
         raise ValueError("outside the grammar")
     return format(value, "f")

@@ -87,7 +87,7 @@ class Paging:
     """Longest time window that the server takes; None if no source states one."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Operation(Generic[I, O]):
     """One endpoint. ``path`` begins with the API prefix; the origin is the client's."""
 

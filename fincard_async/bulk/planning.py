@@ -24,8 +24,8 @@ from typing import Final, TypeAlias, cast
 import anyio.lowlevel
 
 from fincard_async._generated.models.cards import CardType
-from fincard_async._sansio import order_no
 from fincard_async._sansio.model import Model
+from fincard_async._sansio.order_no import numbers_of
 from fincard_async._sansio.rules import check
 from fincard_async._sansio.secret import Secret
 from fincard_async.errors import ValidationError
@@ -80,8 +80,10 @@ class RowPlan:
         self.secrets: dict[int, Mapping[str, Secret]] = {}
         self.sum = Sum(guards or Guards())
         self._rows = rows
+        assert operation.order_number is not None
         self._operation = operation
-        self._job = job
+        self._number_field = operation.order_number.name
+        self._number_of = numbers_of(namespace=job, operation=operation.name)
         self._source = source
         self._card_types = card_types
         self._digest = hashlib.sha256()
@@ -183,15 +185,9 @@ class RowPlan:
     def _planned(self, seq: int, row: BulkRow) -> Entry:
         _check_row_id(row.row_id)
         operation = self._operation
-        assert operation.order_number is not None
-        number = order_no.derive(
-            namespace=self._job,
-            operation=operation.name,
-            row_key=row.row_id,
-            generation=row.generation,
-        )
+        number = self._number_of(row.row_id, row.generation)
         request = to_request(operation, row)
-        check(operation.rules, replace(request, **{operation.order_number.name: number}))
+        check(operation.rules, replace(request, **{self._number_field: number}))
         payload, secrets = payload_of(operation, request)
         entry = Entry(
             seq=seq,
@@ -255,5 +251,15 @@ def _check_row_id(row_id: str) -> None:
 
 def _line(entry: Entry) -> bytes:
     """What decides what is done for a row, unambiguously, for the digest."""
-    parts = (entry.row_id, entry.payload, str(entry.generation), entry.withheld)
-    return b"".join(b"%d:%s," % (len(data), data) for data in map(str.encode, parts))
+    row, request = entry.row_id.encode(), entry.payload.encode()
+    generation, withheld = str(entry.generation).encode(), entry.withheld.encode()
+    return b"%d:%s,%d:%s,%d:%s,%d:%s," % (
+        len(row),
+        row,
+        len(request),
+        request,
+        len(generation),
+        generation,
+        len(withheld),
+        withheld,
+    )

@@ -416,11 +416,10 @@ async def test_a_plan_is_there_as_a_whole_or_not_at_all(path: Path) -> None:
     """A crash while the rows are written leaves a new journal, not half of one."""
 
     class Cut(sqlite3.Connection):
-        def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
-            if sql.startswith("INSERT INTO rows"):
-                super().executemany(sql, list(parameters)[:2])
+        def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+            if sql.startswith("INSERT INTO digests"):
                 raise sqlite3.OperationalError("cut short")
-            return super().executemany(sql, parameters)
+            return super().execute(sql, parameters)
 
     def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
         return sqlite3.connect(*args, factory=Cut, **settings)
