@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -40,6 +41,8 @@ replace = msgspec.structs.replace
 
 class Event(enum.Enum):
     """What is learnt about a row, or decided on it."""
+
+    __hash__ = object.__hash__  # as that of RowState
 
     DISPATCHED = "dispatched"
     """An attempt begins: durable before its first byte."""
@@ -107,6 +110,7 @@ TRANSITIONS: Final[Mapping[tuple[RowState, Event], RowState]] = {
 _CLOSES_ALL: Final = frozenset({Event.DRAINED, Event.JUDGED_RESEND})
 _SAID: Final = ("code", "message", "card_no", "currency", "received_currency")
 """Fields of an entry that come from the server as they are."""
+_said_of: Final = attrgetter(*_SAID)
 _MOST_BITS: Final = 63
 _GIVES_UP: Final = frozenset({Event.LOST, Event.DUPLICATE, Event.REFUSED_IN_DOUBT})
 """From here on nobody waits for the attempt, and the time runs within which it may still arrive.
@@ -236,9 +240,9 @@ def storable(entry: Entry) -> Entry:
     SQLite makes a float of a number of more than 64 bits, and no database keeps a NUL in a text;
     one such answer must not make a journal unreadable.
     """
-    said = {name: getattr(entry, name) for name in _SAID}
-    kept = {name: _storable(value) for name, value in said.items()}
-    return entry if kept == said else replace(entry, **kept)
+    said = zip(_SAID, _said_of(entry), strict=True)
+    cut = {name: kept for name, value in said if (kept := _storable(value)) is not value}
+    return replace(entry, **cut) if cut else entry
 
 
 def _storable(value: int | str | None) -> int | str | None:

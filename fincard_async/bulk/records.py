@@ -174,6 +174,6 @@ def from_payload(
 ) -> Model:
     """The other way round: the request of every attempt of a row, always the same."""
     assert operation.order_number is not None
-    request = operation.input_decoder.decode(payload)
+    request = operation.input_decoder.decode(payload.encode())
     found: Model = replace(request, **{operation.order_number.name: order_no}, **secrets)
     return found

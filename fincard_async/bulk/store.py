@@ -36,8 +36,8 @@ _SYNC_FULL: Final = 2
 Connect: TypeAlias = Callable[..., sqlite3.Connection]
 
 _COLUMNS: Final = Entry.__struct_fields__
-_PLACES: Final = {name: f"json_extract(value, '$[{n}]')" for n, name in enumerate(_COLUMNS)}
 _LISTED: Final = ", ".join(_COLUMNS)
+_LISTED_PLANNED: Final = ", ".join(FIXED)
 _FEW: Final = 500
 """Rows of a plan in one statement: 4,000 parameters, where SQLite takes 32,766."""
 
@@ -52,13 +52,26 @@ def _insert(count: int) -> str:
     )
 
 
-def _update(names: Iterable[str]) -> str:
-    changes = ", ".join(f"{name} = {_PLACES[name]}" for name in names)
-    return f"UPDATE rows SET {changes} FROM json_each(?) WHERE seq = {_PLACES['seq']}"
+class _Update:
+    """Changes some columns of a group of rows, with one statement."""
+
+    def __init__(self, *names: str) -> None:
+        self._values_of = attrgetter("seq", *names)
+        changes = ", ".join(f"{name} = {_place(n)}" for n, name in enumerate(names, start=1))
+        self.sql = f"UPDATE rows SET {changes} FROM json_each(?) WHERE seq = {_place(0)}"
+
+    def parameters(self, entries: Iterable[Entry]) -> tuple[str]:
+        """What the statement takes: the rows as one JSON text."""
+        return (_ENCODER.encode([self._values_of(entry) for entry in entries]).decode(),)
 
 
-_UPDATE: Final = _update(name for name in _COLUMNS if name not in FIXED)
-_FILL_IN: Final = _update(("payload", "amount", "target", "withheld"))
+def _place(number: int) -> str:
+    return f"json_extract(value, '$[{number}]')"
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_UPDATE: Final = _Update(*(name for name in _COLUMNS if name not in FIXED))
+_FILL_IN: Final = _Update("payload", "amount", "target", "withheld")
 _IN_TURN: Final = (
     "(target IS NULL OR NOT EXISTS (SELECT 1 FROM rows AS other WHERE other.target = rows.target"
     " AND other.seq < rows.seq AND other.state NOT IN ("
@@ -266,7 +279,7 @@ class Store:
     def fill_in(self, entries: Sequence[Entry], mark: str) -> None:
         """Give rows of format 1 their requests."""
         with self._translated() as db:
-            db.execute(_FILL_IN, (_to_json(entries),))
+            db.execute(_FILL_IN.sql, _FILL_IN.parameters(entries))
             db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, mark))
 
     def finish_filling_in(self, digest: str) -> None:
@@ -294,7 +307,7 @@ class Store:
         """Bring entries up to date in one transaction; durable when this returns."""
         with self._translated() as db:
             db.execute("BEGIN")
-            db.execute(_UPDATE, (_to_json(entries),))
+            db.execute(_UPDATE.sql, _UPDATE.parameters(entries))
             db.execute("COMMIT")
 
     def read(
@@ -320,15 +333,16 @@ class Store:
         if in_turn:
             terms.append(_IN_TURN)
         rows = f"SELECT * FROM rows WHERE {' AND '.join(terms)} ORDER BY seq LIMIT ?"
-        return self._entries(rows, (*values, limit))
+        listed = _LISTED_PLANNED if wanted == [RowState.PLANNED] else _LISTED
+        return self._entries(rows, (*values, limit), listed)
 
     def find(self, order_nos: Sequence[str]) -> list[Entry]:
         """Entries with any of these order numbers."""
         marks = ", ".join("?" * len(order_nos))
         return self._entries(f"SELECT * FROM rows WHERE order_no IN ({marks})", order_nos)
 
-    def _entries(self, rows: str, values: Sequence[object]) -> list[Entry]:
-        sql = f"SELECT json_group_array(json_array({_LISTED})) FROM ({rows})"
+    def _entries(self, rows: str, values: Sequence[object], listed: str = _LISTED) -> list[Entry]:
+        sql = f"SELECT json_group_array(json_array({listed})) FROM ({rows})"
         with self._translated() as db:
             return _DECODER.decode(db.execute(sql, values).fetchone()[0])
 
@@ -370,10 +384,6 @@ class Store:
 
     def _error(self, what: str) -> JournalError:
         return JournalError(f"the journal {self._path}: {what}")
-
-
-def _to_json(entries: Sequence[Entry]) -> str:
-    return msgspec.json.encode(entries).decode()
 
 
 def _fixed_values(entries: Iterable[Entry]) -> list[object]:
