@@ -46,10 +46,11 @@ def numbers_of(*, namespace: str, operation: str) -> Callable[[str, int], str]:
     """
     start = hashlib.blake2b(digest_size=NUMBER_BYTES, person=b"fincard order no")
     start.update(_part(namespace) + _part(operation))
+    first = _part("0")
 
     def number(row_key: str, generation: int) -> str:
         digest = start.copy()
-        digest.update(_part(row_key) + _part(str(generation)))
+        digest.update(_part(row_key) + (_part(str(generation)) if generation else first))
         return mint(digest.digest())
 
     return number

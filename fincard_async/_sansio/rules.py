@@ -21,6 +21,7 @@ from .secret import NotText, Secret
 
 _pattern = lru_cache(maxsize=None)(re.compile)
 _bound = lru_cache(maxsize=None)(Decimal)
+_NUMBERS = (Decimal, int)
 _RUN_OF_THREE = re.compile(r"(.)\1\1")
 _REPEATED_SEGMENT = re.compile(r"(?:(..)\1\1|(...)\2)\Z")
 _ANY_REPEAT = re.compile(r"(..)\1|(...)\2")
@@ -115,7 +116,7 @@ def _check_integer(rule: Rule, value: object, name: str) -> None:
 
 
 def _check_money(rule: Rule, value: object, name: str) -> None:
-    if not isinstance(value, Decimal | int) or isinstance(value, bool):
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be a Decimal or an int, not {type(value).__name__}")
     amount = to_money(value, name)
     if isinstance(value, Decimal) and "E" in str(value):  # it would be sent like that

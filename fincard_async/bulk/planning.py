@@ -37,7 +37,7 @@ from .guards import Guards, Sum
 from .kinds import BulkOperationType
 from .marks import Marking
 from .ports import Plan
-from .records import BulkRow, payload_of, replace, to_request
+from .records import BulkRow, payload_of, to_request
 from .rows import LONGEST_ROW_ID, RowFile
 
 BATCH: Final = 1000
@@ -82,7 +82,9 @@ class RowPlan:
         self._rows = rows
         assert operation.order_number is not None
         self._operation = operation
-        self._number_field = operation.order_number.name
+        field = operation.order_number.name
+        self._rules = tuple(rule for rule in operation.rules if rule.name != field)
+        """Without the order number's: those that are made here are all of one form."""
         self._number_of = numbers_of(namespace=job, operation=operation.name)
         self._source = source
         self._card_types = card_types
@@ -185,14 +187,13 @@ class RowPlan:
     def _planned(self, seq: int, row: BulkRow) -> Entry:
         _check_row_id(row.row_id)
         operation = self._operation
-        number = self._number_of(row.row_id, row.generation)
         request = to_request(operation, row)
-        check(operation.rules, replace(request, **{self._number_field: number}))
+        check(self._rules, request)
         payload, secrets = payload_of(operation, request)
         entry = Entry(
             seq=seq,
             row_id=row.row_id,
-            order_no=number,
+            order_no=self._number_of(row.row_id, row.generation),
             payload=payload,
             amount=getattr(request, "amount", None),
             target=getattr(request, "card_no", None),

@@ -38,8 +38,8 @@ Connect: TypeAlias = Callable[..., sqlite3.Connection]
 _COLUMNS: Final = Entry.__struct_fields__
 _LISTED: Final = ", ".join(_COLUMNS)
 _LISTED_PLANNED: Final = ", ".join(FIXED)
-_FEW: Final = 500
-"""Rows of a plan in one statement: 4,000 parameters, where SQLite takes 32,766."""
+_FEW: Final = 1000
+"""Rows of a plan in one statement: 8,000 parameters, where SQLite takes 32,766."""
 
 
 @lru_cache(maxsize=8)
