@@ -33,7 +33,7 @@ from fincard_async.errors import ValidationError
 from .checks import CardOrder, order_faults
 from .entry import Entry
 from .faults import InputError, InputFault
-from .guards import Guards, Sum
+from .guards import Asked, Guards, Sum
 from .kinds import BulkOperationType
 from .marks import Marking
 from .ports import Plan
@@ -92,7 +92,9 @@ class RowPlan:
         self._faults: list[InputFault] = []
         self._repeats = self._uncounted = 0
         self._marking = Marking(operation, job, card_types)
-        self._mark = ""
+        self._mark = self._file = ""
+        self._first: Asked | None = None
+        """What the first batch asks for."""
         self._lines: dict[int, int | None] = {}
         """Lines of the batch that was given out last."""
 
@@ -111,12 +113,17 @@ class RowPlan:
 
     async def unlike(self, marks: Mapping[int, str]) -> AsyncGenerator[Sequence[Entry]]:
         """The batches but for those whose marks, by their last seq, say that they are the same."""
+        self._file = await self._digest_of_file()
+        if isinstance(self._rows, RowFile) and (rest := self._marking.same_file(marks, self._file)):
+            if batch := self._batch(0, self._rows.first(BATCH), marks):
+                yield batch
+            self.sum.join(rest)
+            return
         rows: list[BulkRow] = []
         first, fault = 0, None
         try:
             async with aclosing(_each(self._rows)) as source:
                 async for row in source:
-                    rows.append(row)
                     if len(rows) == BATCH:
                         if batch := self._batch(first, rows, marks):
                             yield batch
@@ -124,16 +131,23 @@ class RowPlan:
                         if len(self._faults) >= MOST_FAULTS:
                             return
                         await anyio.lowlevel.checkpoint()
+                    rows.append(row)
         except InputError as error:
             fault = error
-        batch = self._batch(first, rows, marks)
+        batch = self._batch(first, rows, marks, last=True)
         if fault is not None:
             self._faults += fault.faults
             self._uncounted += fault.count - len(fault.faults)
         if batch:
             yield batch
 
-    def _batch(self, first: int, rows: Sequence[BulkRow], marks: Mapping[int, str]) -> list[Entry]:
+    async def _digest_of_file(self) -> str:
+        content = self._rows.content() if isinstance(self._rows, RowFile) else ()
+        return await self._marking.file(content)
+
+    def _batch(
+        self, first: int, rows: Sequence[BulkRow], marks: Mapping[int, str], *, last: bool = False
+    ) -> list[Entry]:
         """The entries of these rows; none if they are the same as when their mark was made."""
         self._lines = {}
         if not rows:
@@ -145,7 +159,11 @@ class RowPlan:
             return []
         before = self.sum.copy()
         found = [self._entry(first + place, row) for place, row in enumerate(rows)]
-        self._mark = self._marking.mark(digest, self.sum.since(before))
+        self._first = self._first or self.sum.copy()
+        if not digest:  # a secret, of which a digest of the file would be one as well
+            self._file = ""
+        whole = (self._file, self.sum.since(self._first)) if last else ()
+        self._mark = self._marking.mark(digest, self.sum.since(before), *whole)
         return [entry for entry in found if entry is not None]
 
     def repeated(self, entry: Entry, first: int) -> None:

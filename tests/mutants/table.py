@@ -377,6 +377,20 @@ MUTANTS: Final = (
         ("top/bulk/test_marks.py",),
     ),
     Mutant(
+        "bulk: any file will do",
+        "bulk/marks.py",
+        "found.file == file else None",
+        "found.file else None",
+        ("top/bulk/test_marks.py",),
+    ),
+    Mutant(
+        "bulk: a digest of card numbers is kept",
+        "bulk/planning.py",
+        "        if not digest:  # a secret",
+        "        if False:  # a secret",
+        ("top/bulk/test_marks.py",),
+    ),
+    Mutant(
         "bulk: sent again after the server may have forgotten",
         "bulk/windows.py",
         'policy.dedupe != "none" and remembered(entry, now, policy.windows)',
