@@ -372,8 +372,8 @@ MUTANTS: Final = (
     Mutant(
         "bulk: any mark will do",
         "bulk/marks.py",
-        "if found.digest == digest else None",
-        "if found.digest else None",
+        "found.digest == digest else None",
+        "found.digest else None",
         ("top/bulk/test_marks.py",),
     ),
     Mutant(
