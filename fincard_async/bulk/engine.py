@@ -27,7 +27,7 @@ import anyio
 
 from fincard_async._runtime.ports import Clock, SystemClock
 from fincard_async.client import FincardClient
-from fincard_async.errors import JournalError, ValidationError
+from fincard_async.errors import JournalMismatch, ValidationError
 
 from .breaker import Breaker, BreakerLimits
 from .driver import Driver
@@ -118,7 +118,8 @@ async def run_rows(
         clock: Time; for tests.
 
     Raises:
-        JournalError: The journal is of another server or tenant, or cannot be written any more.
+        JournalMismatch: The journal is of another server or tenant; nothing was sent.
+        JournalError: It cannot be written any more.
         Unauthenticated, PermissionDenied, UsageError: No row would fare better.
     """
     clock = clock or SystemClock()
@@ -346,4 +347,4 @@ class _Crew:
 def _check_client(client: FincardClient, header: Header) -> None:
     wanted = Header(job=header.job, kind=header.kind, server=client.origin, tenant=client.tenant_id)
     if words := differs(header, wanted):
-        raise JournalError(f"the journal belongs to {words}")
+        raise JournalMismatch(f"the journal belongs to {words}")

@@ -149,6 +149,8 @@ class BulkOperation:
             InputError: Rows break rules; it lists them, and nothing was sent.
             GuardTripped: The rows ask for more than was allowed; nothing was sent.
             JournalLocked: Another run holds the journal.
+            JournalMismatch: It belongs to another job, server or tenant, or to other rows; nothing
+                was sent.
             JournalError: The journal cannot be used, or could not be written any more; rows that
                 were under way then are looked up by the next run.
             Unauthenticated, PermissionDenied, UsageError: No row would fare better.
