@@ -274,7 +274,7 @@ def test_audit_of_another_server(cli: Cli, rows: Callable[..., str]) -> None:
     cli.run("issue", rows(THREE), "--job", "t")
     cli.base_url = FAR
     result = cli.run("audit", "--journal", "t.journal")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "belongs to http://127.0.0.1" in result.stderr
     assert SandboxSettings().tenant_id in result.stderr
 

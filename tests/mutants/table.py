@@ -461,6 +461,13 @@ MUTANTS: Final = (
         (LOOK_UPS,),
     ),
     Mutant(
+        "bulk: a failure after a success is believed",
+        "bulk/plan.py",
+        "        if entry.message == PROMISED:\n            return",
+        "        if False:\n            return",
+        (PLAN, "top/bulk/test_accepted.py"),
+    ),
+    Mutant(
         "bulk: a child goes on with the parent's journal",
         "bulk/journal.py",
         "        if os.getpid() != self._pid:\n",
