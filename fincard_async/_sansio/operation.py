@@ -101,6 +101,8 @@ class Operation(Generic[I, O]):
     rules: tuple[Rule, ...]
     or_true: bool = False
     """``data`` may be the bare word true: accepted, no more is told. Source: contract 9, row 9."""
+    wallet_pays: bool = False
+    """The amount and the fees are taken from the merchant's wallet."""
     order_number: OrderNumber | None = None
     """None for a read, and for a mutation that must never be sent twice."""
     kind: str | None = None
