@@ -5,10 +5,7 @@ transaction, and ``synchronous=FULL``, so that a commit returns only when the di
 whose reset bug is in the SQLite of Python 3.11. An exclusive lock is held from ``open`` to
 ``close``. Everything here blocks, and belongs to one thread.
 
-A whole group of rows goes in or out with one statement: a plan as its parameters, everything else
-as one JSON text. ``sqlite3`` lets go of the interpreter's lock at every step of a statement and has
-to win it back from a busy event loop: with a step for each row a group of rows would take seconds,
-with one step it takes milliseconds.
+``statements`` has what is asked of it, and why rows go in and out in groups.
 """
 
 from __future__ import annotations
@@ -17,8 +14,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -26,62 +21,26 @@ import msgspec
 
 from fincard_async.errors import JournalError, JournalLocked
 
-from .entry import FIXED, FORMAT, Entry, Header, RowState
+from .entry import FORMAT, Entry, Header, RowState
 from .lock import MOUNTS, Lock, network_file_system
-from .migrations import APPLICATION_ID, BUSY, LEADS_TO, MIGRATIONS
+from .migrations import APPLICATION_ID, LEADS_TO, MIGRATIONS
+from .statements import (
+    FILL_IN,
+    FIRST_INTENT,
+    MOST_AT_ONCE,
+    UPDATE,
+    fixed_values,
+    insert,
+    is_first_intent,
+    select,
+    select_states,
+    to_entries,
+)
 
 _LOCK_SECONDS: Final = 1.0
 _SYNC_FULL: Final = 2
 
 Connect: TypeAlias = Callable[..., sqlite3.Connection]
-
-_COLUMNS: Final = Entry.__struct_fields__
-_LISTED: Final = ", ".join(_COLUMNS)
-_LISTED_PLANNED: Final = ", ".join(FIXED)
-_FEW: Final = 1000
-"""Rows of a plan in one statement: 8,000 parameters, where SQLite takes 32,766."""
-
-
-@lru_cache(maxsize=8)
-def _insert(count: int) -> str:
-    """Adds so many rows that are planned and no more."""
-    row = f"({', '.join('?' * len(FIXED))}, '{RowState.PLANNED.value}', 0, 0)"
-    return (
-        f"INSERT INTO rows ({', '.join(FIXED)}, state, sends, closed)"
-        f" VALUES {', '.join([row] * count)} ON CONFLICT (order_no) DO NOTHING"
-    )
-
-
-class _Update:
-    """Changes some columns of a group of rows, with one statement."""
-
-    def __init__(self, *names: str) -> None:
-        self._values_of = attrgetter("seq", *names)
-        changes = ", ".join(f"{name} = {_place(n)}" for n, name in enumerate(names, start=1))
-        self.sql = f"UPDATE rows SET {changes} FROM json_each(?) WHERE seq = {_place(0)}"
-
-    def parameters(self, entries: Iterable[Entry]) -> tuple[str]:
-        """What the statement takes: the rows as one JSON text."""
-        return (_ENCODER.encode([self._values_of(entry) for entry in entries]).decode(),)
-
-
-def _place(number: int) -> str:
-    return f"json_extract(value, '$[{number}]')"
-
-
-_ENCODER: Final = msgspec.json.Encoder()
-_UPDATE: Final = _Update(*(name for name in _COLUMNS if name not in FIXED))
-_FILL_IN: Final = _Update("payload", "amount", "target", "withheld")
-_IN_TURN: Final = (
-    "(target IS NULL OR NOT EXISTS (SELECT 1 FROM rows AS other WHERE other.target = rows.target"
-    " AND other.seq < rows.seq AND other.state NOT IN ("
-    + ", ".join(f"'{state.value}'" for state in RowState if state.final)
-    + ")))"
-)
-_BUSY_STATES: Final = frozenset(RowState(name.strip("'")) for name in BUSY.split(", "))
-_DECODER: Final = msgspec.json.Decoder(list[Entry])
-
-_FIXED_OF: Final = attrgetter(*FIXED)
 
 _FULL = "the disk is full; make room"
 _REFUSED = "the file or its folder cannot be written; change its permissions"
@@ -233,9 +192,9 @@ class Store:
         """Add rows; returned are those whose order number was there before, and at which seq."""
         with self._translated() as db:
             before = db.total_changes
-            for start in range(0, len(entries), _FEW):
-                few = entries[start : start + _FEW]
-                db.execute(_insert(len(few)), _fixed_values(few))
+            for start in range(0, len(entries), MOST_AT_ONCE):
+                few = entries[start : start + MOST_AT_ONCE]
+                db.execute(insert(len(few)), fixed_values(few))
             added = db.total_changes - before
             if entries:
                 db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, mark))
@@ -279,7 +238,7 @@ class Store:
     def fill_in(self, entries: Sequence[Entry], mark: str) -> None:
         """Give rows of format 1 their requests."""
         with self._translated() as db:
-            db.execute(_FILL_IN.sql, _FILL_IN.parameters(entries))
+            db.execute(FILL_IN.sql, FILL_IN.parameters(entries))
             db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, mark))
 
     def finish_filling_in(self, digest: str) -> None:
@@ -307,7 +266,12 @@ class Store:
         """Bring entries up to date in one transaction; durable when this returns."""
         with self._translated() as db:
             db.execute("BEGIN")
-            db.execute(_UPDATE.sql, _UPDATE.parameters(entries))
+            first = [entry for entry in entries if is_first_intent(entry)]
+            if first:
+                db.execute(FIRST_INTENT.sql, FIRST_INTENT.parameters(first))
+            if len(first) < len(entries):
+                others = [entry for entry in entries if not is_first_intent(entry)]
+                db.execute(UPDATE.sql, UPDATE.parameters(others))
             db.execute("COMMIT")
 
     def read(
@@ -319,32 +283,16 @@ class Store:
         in_turn: bool = False,
     ) -> list[Entry]:
         """Entries with ``after < seq <= until``, in order; see ``ports.Journal.read``."""
-        wanted = list(states)
-        terms = ["seq > ?"]
-        values: list[object] = [after]
-        if until is not None:
-            terms.append("seq <= ?")
-            values.append(until)
-        if wanted:
-            terms.append(f"state IN ({', '.join('?' * len(wanted))})")
-            values += [state.value for state in wanted]
-        if wanted and _BUSY_STATES.issuperset(wanted):
-            terms.append(f"state IN ({BUSY})")  # the words of the index, so that it is used
-        if in_turn:
-            terms.append(_IN_TURN)
-        rows = f"SELECT * FROM rows WHERE {' AND '.join(terms)} ORDER BY seq LIMIT ?"
-        listed = _LISTED_PLANNED if wanted == [RowState.PLANNED] else _LISTED
-        return self._entries(rows, (*values, limit), listed)
+        return self._entries(*select_states(list(states), after, limit, until, in_turn))
 
     def find(self, order_nos: Sequence[str]) -> list[Entry]:
         """Entries with any of these order numbers."""
         marks = ", ".join("?" * len(order_nos))
-        return self._entries(f"SELECT * FROM rows WHERE order_no IN ({marks})", order_nos)
+        return self._entries(select(f"order_no IN ({marks})"), order_nos)
 
-    def _entries(self, rows: str, values: Sequence[object], listed: str = _LISTED) -> list[Entry]:
-        sql = f"SELECT json_group_array(json_array({listed})) FROM ({rows})"
+    def _entries(self, sql: str, values: Sequence[object]) -> list[Entry]:
         with self._translated() as db:
-            return _DECODER.decode(db.execute(sql, values).fetchone()[0])
+            return to_entries(db.execute(sql, values).fetchone()[0])
 
     def counts(self, after: int = -1, until: int | None = None) -> dict[RowState, int]:
         """How many rows of a range are in each state."""
@@ -384,12 +332,3 @@ class Store:
 
     def _error(self, what: str) -> JournalError:
         return JournalError(f"the journal {self._path}: {what}")
-
-
-def _fixed_values(entries: Iterable[Entry]) -> list[object]:
-    """What a plan has of rows, one after the other, in the order of ``FIXED``."""
-    values: list[object] = []
-    for entry in entries:
-        seq, row_id, order_no, payload, amount, *others = _FIXED_OF(entry)
-        values += (seq, row_id, order_no, payload, None if amount is None else str(amount), *others)
-    return values

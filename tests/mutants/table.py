@@ -441,9 +441,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "bulk: rows of one card at once",
-        "bulk/store.py",
-        "        if in_turn:\n",
-        "        if False:\n",
+        "bulk/statements.py",
+        "    if in_turn:\n",
+        "    if False:\n",
         (OPERATIONS,),
     ),
     Mutant(
@@ -459,6 +459,13 @@ MUTANTS: Final = (
         "    if _others(entry, answer, kind):\n",
         "    if False:\n",
         (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: every intent is written as a first one",
+        "bulk/statements.py",
+        "entry.sends == 1 and _UNTOUCHED_OF(entry) == _UNTOUCHED",
+        "True",
+        (JOURNAL,),
     ),
     Mutant(
         "bulk: a failure after a success is believed",
