@@ -290,8 +290,11 @@ class _Crew:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, money is under way
-            self.failure = self.failure or error
-            self._run.stop.ask()
+            self._end_with(error)
+
+    def _end_with(self, error: Exception) -> None:
+        self.failure = self.failure or error
+        self._run.stop.ask()
 
     async def send_planned(self) -> None:
         """Send every planned row; those whose turn has not come, as soon as it has."""
@@ -332,8 +335,10 @@ class _Crew:
 
     async def _work(self, line: Line[Entry], intended: bool) -> None:
         while (entry := await line.take()) is not None:
-            with self.ending_the_run():
+            try:
                 await self._driver.drive(entry, intended=intended)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._end_with(error)
 
     async def follow(self, poller: Poller) -> None:
         """Follow accepted rows while others are being sent."""

@@ -221,16 +221,15 @@ def learn(
 ) -> Entry:
     """The row after the server's own record of its order."""
     (event, reason), answer = judge(entry, answers, kind), answers[0]
-    after = replace(
-        advance(entry, event, now=now, reason=reason),
-        code=None,
-        message=_remark(entry, event, reason, answers, kind),
-    )
+    after = advance(entry, event, now=now, reason=reason)
+    message = _remark(entry, event, reason, answers, kind)
     if event is Event.MISMATCHED:
-        return after
+        return replace(after, code=None, message=message)
     succeeded = event is Event.SUCCEEDED
     return replace(
         after,
+        code=None,
+        message=message,
         card_no=answer.card_no or entry.target,
         currency=answer.currency,
         fee=answer.fee,
