@@ -114,6 +114,7 @@ def canned_server(answers: Mapping[str, bytes]) -> Iterator[Address]:
         certificate = _certificate(Path(folder))
         process = context.Process(target=_serve, args=(there, answers, certificate), daemon=True)
         process.start()
+        there.close()  # else nobody hears of it if the process cannot begin
         try:
             plain, tls = here.recv()
             yield Address(f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}", certificate)

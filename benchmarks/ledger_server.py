@@ -200,6 +200,7 @@ def ledger_server(share: float, delay: float = 0.0) -> Iterator[str]:
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, share, delay), daemon=True)
     process.start()
+    there.close()  # else nobody hears of it if the process cannot begin
     try:
         yield f"http://127.0.0.1:{here.recv()}"
     finally:

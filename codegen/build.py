@@ -72,6 +72,7 @@ class _Builder:
             output=answer,
             shape=shape,
             or_true=bool(word.get("or-true")),
+            wallet_pays=bool(word.get("wallet-pays")),
             order_number=request.field(number) if number else None,
             kind=word.get("kind"),
             settled_by=word.get("settled-by"),

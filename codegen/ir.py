@@ -126,6 +126,7 @@ class Operation:
     output: Struct
     shape: str
     or_true: bool = False
+    wallet_pays: bool = False
     order_number: Field | None = None
     kind: str | None = None
     settled_by: str | None = None

@@ -95,6 +95,7 @@ def operation(found: Operation, structs: Mapping[str, Struct]) -> Code:
         output=Code(found.output.name),
         shape=found.shape,
         or_true=found.or_true,
+        wallet_pays=found.wallet_pays,
         safety=Code(f"Safety.{found.safety.replace('-', '_').upper()}"),
         rules=Code(literal(rules(found.input, structs))),
         order_number=number and call("OrderNumber", name=number.name, wire=number.wire),

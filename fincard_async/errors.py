@@ -37,6 +37,7 @@
       ExportError          the files of an export cannot be used
       JournalError         the journal of a bulk job cannot be used
         JournalLocked        another process holds it
+        JournalMismatch      it belongs to another job, server or rows (also a UsageError)
 
 A mutation never ends in a bare ``ConnectionLost``, ``TimedOut`` or ``ReplyError``: those become
 ``OutcomeUnknown``, with the first error as its ``__cause__``. Errors carry facts; they never carry
@@ -315,3 +316,7 @@ class JournalError(FincardError):
 
 class JournalLocked(JournalError):
     """Another process holds the journal."""
+
+
+class JournalMismatch(JournalError, UsageError):
+    """The journal belongs to another job, operation, server or tenant, or to other rows."""

@@ -18,6 +18,7 @@ Amount: TypeAlias = Decimal | int | str
 Money: TypeAlias = Decimal
 """A money field of a model; ``exact`` sees to it that only our grammar is read."""
 
+_TYPES = (Decimal, int, str)
 _MOST_DIGITS = 18
 _GRAMMAR = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 
@@ -36,7 +37,7 @@ def to_money(value: object, field: str = "amount") -> Decimal:
         ArgumentTypeError: For a float, a bool, or anything else that is no Decimal, int or str.
         ValidationError: For text or a Decimal outside the grammar, such as ``NaN`` or ``1_000``.
     """
-    if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
+    if isinstance(value, bool) or not isinstance(value, _TYPES):
         raise ArgumentTypeError(
             f"{field} must be a Decimal, an int or a str, not {type(value).__name__}"
         )
@@ -48,8 +49,9 @@ def to_money(value: object, field: str = "amount") -> Decimal:
 
 def _plain(value: Amount) -> str:
     """The digits of an amount without an exponent; ``1E+999999999`` is not written out."""
-    if not isinstance(value, Decimal):
-        return str(value)
+    text = str(value)
+    if not isinstance(value, Decimal) or "E" not in text:
+        return text
     if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
         raise ValueError("outside the grammar")
     return format(value, "f")

@@ -89,7 +89,7 @@ class Paging(msgspec.Struct, frozen=True, kw_only=True):
     """Longest time window that the server takes; None if no source states one."""
 
 
-class Operation(msgspec.Struct, Generic[I, O], frozen=True, kw_only=True, dict=True):
+class Operation(msgspec.Struct, Generic[I, O], frozen=True, kw_only=True, dict=True, eq=False):
     """One endpoint. ``path`` begins with the API prefix; the origin is the client's."""
 
     name: str
@@ -102,6 +102,8 @@ class Operation(msgspec.Struct, Generic[I, O], frozen=True, kw_only=True, dict=T
     rules: tuple[Rule, ...]
     or_true: bool = False
     """``data`` may be the bare word true: accepted, no more is told. Source: contract 9, row 9."""
+    wallet_pays: bool = False
+    """The amount and the fees are taken from the merchant's wallet."""
     order_number: OrderNumber | None = None
     """None for a read, and for a mutation that must never be sent twice."""
     kind: str | None = None

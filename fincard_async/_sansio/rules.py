@@ -20,6 +20,8 @@ from .operation import Rule
 from .secret import NotText, Secret
 
 _pattern = lru_cache(maxsize=None)(re.compile)
+_bound = lru_cache(maxsize=None)(Decimal)
+_NUMBERS = (Decimal, int)
 _RUN_OF_THREE = re.compile(r"(.)\1\1")
 _REPEATED_SEGMENT = re.compile(r"(?:(..)\1\1|(...)\2)\Z")
 _ANY_REPEAT = re.compile(r"(..)\1|(...)\2")
@@ -110,11 +112,11 @@ def _check_secret(rule: Rule, value: object, name: str) -> None:
 def _check_integer(rule: Rule, value: object, name: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be an int, not {type(value).__name__}")
-    _check_range(rule, Decimal(value), name)
+    _check_range(rule, value, name)
 
 
 def _check_money(rule: Rule, value: object, name: str) -> None:
-    if not isinstance(value, Decimal | int) or isinstance(value, bool):
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be a Decimal or an int, not {type(value).__name__}")
     amount = to_money(value, name)
     if isinstance(value, Decimal) and "E" in str(value):  # it would be sent like that
@@ -122,12 +124,12 @@ def _check_money(rule: Rule, value: object, name: str) -> None:
     _check_range(rule, amount, name)
 
 
-def _check_range(rule: Rule, value: Decimal, name: str) -> None:
-    if rule.minimum is not None and value < Decimal(rule.minimum):
+def _check_range(rule: Rule, value: Decimal | int, name: str) -> None:
+    if rule.minimum is not None and value < _bound(rule.minimum):
         raise ValidationError(f"{name} must be at least {rule.minimum}")
-    if rule.above is not None and value <= Decimal(rule.above):
+    if rule.above is not None and value <= _bound(rule.above):
         raise ValidationError(f"{name} must be more than {rule.above}")
-    if rule.maximum is not None and value > Decimal(rule.maximum):
+    if rule.maximum is not None and value > _bound(rule.maximum):
         raise ValidationError(f"{name} must be at most {rule.maximum}")
 
 

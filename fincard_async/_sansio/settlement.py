@@ -12,7 +12,6 @@ answer the truth comes from the operation query. Three things can spoil it, and 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
@@ -38,8 +37,7 @@ R = TypeVar("R", bound=OrderRecord)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
+class Sought(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The order to look for; None is not compared."""
 
     order_no: str

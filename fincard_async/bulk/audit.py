@@ -25,7 +25,7 @@ from typing import Final
 from fincard_async._generated.models.common import OperationStatus, OperationType
 from fincard_async._generated.operations import load
 from fincard_async.client import FincardClient
-from fincard_async.errors import JournalError, ValidationError
+from fincard_async.errors import JournalError, JournalMismatch, ValidationError
 
 from .books import Booked, Books, copy_pages, of_operation, of_purchase
 from .entry import Entry, Header, RowState
@@ -132,7 +132,8 @@ async def audit(
 
     Raises:
         ValidationError: There is no journal.
-        JournalError: A journal cannot be used, or belongs to another server or tenant.
+        JournalMismatch: A journal belongs to another server or tenant.
+        JournalError: A journal cannot be used.
         FincardError: The ledger cannot be read.
     """
     if not journals:
@@ -155,7 +156,7 @@ async def audit(
 
 def _check(client: FincardClient, header: Header) -> None:
     if (header.server, header.tenant) != (client.origin, client.tenant_id):
-        raise JournalError(
+        raise JournalMismatch(
             f"the journal of job {header.job!r} belongs to {header.server}, tenant {header.tenant},"
             f" and not to {client.origin}, tenant {client.tenant_id}"
         )

@@ -91,8 +91,8 @@ async def plan_job(
         InputError: Rows break rules; it lists them, and nothing was written.
         GuardTripped: The rows ask for more than was allowed; nothing was written.
         ValidationError: A row needs a card number, which no shared journal holds.
-        JournalError: There is such a job and it belongs to something else, or the database cannot
-            be used.
+        JournalMismatch: There is such a job, and it belongs to something else.
+        JournalError: The database cannot be used.
     """
     if kind in PERMANENT and not confirmed:
         raise ValidationError(f"{kind} cannot be undone: ask a person, then give confirmed=True")

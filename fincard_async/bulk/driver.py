@@ -7,14 +7,16 @@ intent is not durable; and send again only what ``windows`` allows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, cast
 
 import anyio
+import msgspec
 
 from fincard_async._generated.models.cards import CardOperation
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async._runtime.ports import Clock
-from fincard_async._sansio.options import CallOptions, RetryPolicy
+from fincard_async._sansio.options import Caller, RetryPolicy
 from fincard_async.client import FincardClient
 from fincard_async.errors import (
     ApiError,
@@ -29,7 +31,7 @@ from .breaker import Breaker
 from .entry import Entry, Reason, RowState
 from .kinds import BulkOperationType
 from .lookup import ENDS_THE_RUN, controls_hold, has_orders, look_up
-from .plan import Event, ForbiddenTransition, advance, learn, replace, storable
+from .plan import Event, ForbiddenTransition, advance, learn, storable
 from .planning import Secrets
 from .ports import Journal
 from .records import from_payload
@@ -50,12 +52,9 @@ CONTROLS_LAST: Final = 60_000
 PATIENT_SECONDS: Final = 120.0
 """For an attempt that cannot be repeated: a time-out would make its outcome unknown for nothing."""
 _ACTIVE: Final = frozenset({RowState.PLANNED, RowState.INTENT, RowState.UNKNOWN})
-_ONE_SEND: Final = CallOptions(retry=RetryPolicy(dedupe="none", settle=False))
+_ONE_SEND: Final = RetryPolicy(dedupe="none", settle=False)
 """The journal counts what may have been sent: the client neither resends nor settles by itself."""
-_ONE_PATIENT_SEND: Final = CallOptions(
-    timeout=PATIENT_SECONDS,
-    retry=RetryPolicy(dedupe="none", settle=False, attempt_timeout=PATIENT_SECONDS),
-)
+_ONE_PATIENT_SEND: Final = replace(_ONE_SEND, attempt_timeout=PATIENT_SECONDS)
 _CUT_SHORT: Final = "an earlier run ended while this order was under way"
 _MISSING: Final = {
     Reason.ABSENT: "sent once, and the server has no such order",
@@ -98,8 +97,7 @@ class Driver:
         self._on_result = on_result
         self._clock = clock
         self._tally = tally
-        self._caller = client._caller()
-        self._options = _ONE_PATIENT_SEND if policy.dedupe == "none" else _ONE_SEND
+        self._caller = _sender(client, policy)
         self._controlled_at: int | None = None
 
     async def drive(self, entry: Entry, *, intended: bool) -> None:
@@ -152,7 +150,7 @@ class Driver:
         request = from_payload(self._operation, entry.payload, entry.order_no, secrets)
         self._tally.flying(+1)
         try:
-            answer = await self._caller.call(self._operation, request, self._options)
+            answer = await self._caller.call(self._operation, request, None)
         finally:
             self._tally.flying(-1)
         return cast(CardOperation, answer)
@@ -195,7 +193,7 @@ class Driver:
         for secret in self._secrets.get(after.seq, {}).values():
             if after.message:
                 masked = after.message.replace(secret.reveal(), "[secret]")
-                after = replace(after, message=masked)
+                after = msgspec.structs.replace(after, message=masked)
         after = storable(after)
         if after != before:
             self._journal.record(after)
@@ -323,6 +321,13 @@ class _Effort:
             self._entry = driver.note(entry, lost)
         if self._sent:
             driver.rested(self._entry)
+
+
+def _sender(client: FincardClient, policy: Policy) -> Caller:
+    """Sends an order once; the settings of every call are made here, and not for each."""
+    if policy.dedupe != "none":
+        return client.with_options(retry=_ONE_SEND)._caller()
+    return client.with_options(retry=_ONE_PATIENT_SEND, timeout=PATIENT_SECONDS)._caller()
 
 
 def _of_this_attempt(error: FincardError) -> FincardError:

@@ -27,7 +27,7 @@ import anyio
 
 from fincard_async._runtime.ports import Clock, SystemClock
 from fincard_async.client import FincardClient
-from fincard_async.errors import JournalError, ValidationError
+from fincard_async.errors import JournalMismatch, ValidationError
 
 from .breaker import Breaker, BreakerLimits
 from .driver import Driver
@@ -118,7 +118,8 @@ async def run_rows(
         clock: Time; for tests.
 
     Raises:
-        JournalError: The journal is of another server or tenant, or cannot be written any more.
+        JournalMismatch: The journal is of another server or tenant; nothing was sent.
+        JournalError: It cannot be written any more.
         Unauthenticated, PermissionDenied, UsageError: No row would fare better.
     """
     clock = clock or SystemClock()
@@ -289,8 +290,11 @@ class _Crew:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, money is under way
-            self.failure = self.failure or error
-            self._run.stop.ask()
+            self._end_with(error)
+
+    def _end_with(self, error: Exception) -> None:
+        self.failure = self.failure or error
+        self._run.stop.ask()
 
     async def send_planned(self) -> None:
         """Send every planned row; those whose turn has not come, as soon as it has."""
@@ -331,8 +335,10 @@ class _Crew:
 
     async def _work(self, line: Line[Entry], intended: bool) -> None:
         while (entry := await line.take()) is not None:
-            with self.ending_the_run():
+            try:
                 await self._driver.drive(entry, intended=intended)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._end_with(error)
 
     async def follow(self, poller: Poller) -> None:
         """Follow accepted rows while others are being sent."""
@@ -346,4 +352,4 @@ class _Crew:
 def _check_client(client: FincardClient, header: Header) -> None:
     wanted = Header(job=header.job, kind=header.kind, server=client.origin, tenant=client.tenant_id)
     if words := differs(header, wanted):
-        raise JournalError(f"the journal belongs to {words}")
+        raise JournalMismatch(f"the journal belongs to {words}")

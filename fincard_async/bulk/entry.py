@@ -21,6 +21,8 @@ FORMAT: Final = 2
 class RowState(enum.Enum):
     """Where a row stands."""
 
+    __hash__ = object.__hash__  # that of Enum is written in Python, and every row needs it often
+
     PLANNED = "planned"
     """In the journal; never sent."""
     INTENT = "intent"
@@ -139,7 +141,8 @@ FIXED: Final = (
     "generation",
     "withheld",
 )
-"""Fields of an entry that never change after the plan is durable."""
+"""Fields of an entry that never change after the plan is durable. All others of a row that is
+planned have their defaults: nothing leads back to that state."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):

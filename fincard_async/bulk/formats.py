@@ -55,6 +55,11 @@ class Reader(Protocol):
         ...
 
 
+def is_text(path: Path) -> bool:
+    """True for CSV and NDJSON."""
+    return path.suffix.lower() not in EXCEL | PARQUET
+
+
 def reader_of(path: Path) -> Reader:
     """The reader of a file, by the end of its name; anything unknown is CSV."""
     suffix = path.suffix.lower()

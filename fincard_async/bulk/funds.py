@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from fincard_async._generated.models.accounts import Account, AccountType
 
@@ -29,10 +29,6 @@ def available(accounts: Iterable[Account]) -> dict[str, Decimal]:
             balance = account.available_balance or Decimal(0)
             funds[account.currency] = funds.get(account.currency, Decimal(0)) + balance
     return funds
-
-
-PAID_BY_WALLET: Final = frozenset({"open", "deposit"})
-"""Kinds of jobs that take money from the wallet. Source: seed, "Create Card V2", "Deposit"."""
 
 
 async def wallet_funds(client: FincardClient) -> dict[str, Decimal]:

@@ -22,6 +22,7 @@ NO_FUNDS: Final = "funds were not checked"
 EXACT: Final = Context(prec=100)
 """The default context rounds to 28 digits."""
 _SHOWN: Final = 20
+_ZERO: Final = Decimal(0)
 
 
 class GuardTripped(UsageError):
@@ -65,7 +66,7 @@ def add(sums: Sums, currency: str | None, amount: Decimal | None) -> None:
     """Add an amount to the sum of its currency."""
     if amount:
         name = currency or UNKNOWN_CURRENCY
-        sums[name] = EXACT.add(sums.get(name, Decimal(0)), amount)
+        sums[name] = EXACT.add(sums.get(name, _ZERO), amount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +197,7 @@ class Sum:
 
 
 def _less(sums: Sums, before: Sums) -> Sums:
-    zero = Decimal(0)
-    parts = ((name, EXACT.subtract(sums[name], before.get(name, zero))) for name in sums)
+    parts = ((name, EXACT.subtract(sums[name], before.get(name, _ZERO))) for name in sums)
     return {name: part for name, part in parts if part}
 
 

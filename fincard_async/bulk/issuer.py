@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from decimal import Decimal
 from inspect import isawaitable
 from pathlib import Path
@@ -19,9 +19,9 @@ from fincard_async.errors import UsageError, ValidationError
 from .breaker import BreakerLimits
 from .engine import EngineSettings, run_rows
 from .entry import Header, RowState
-from .guards import Estimate, GuardTripped, make_guards
+from .guards import Estimate, Guards, GuardTripped, make_guards
 from .journal import SqliteJournal
-from .kinds import PERMANENT, BulkKind, operation_of
+from .kinds import PERMANENT, BulkKind, BulkOperationType, operation_of
 from .planning import CardTypes, RowPlan, Rows
 from .ports import Journal
 from .report import Progress, Report, Results, RowResult
@@ -35,6 +35,20 @@ _BREAKER: Final = BreakerLimits()
 _WINDOWS: Final = Windows()
 
 
+@dataclass(slots=True, kw_only=True)
+class _Inner:
+    """What the settings of a job come to, and the run that is going on."""
+
+    operation: BulkOperationType
+    settings: EngineSettings
+    guards: Guards
+    card_types: CardTypes | None
+    clock: Clock
+    stop: Stop
+    running: bool = False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class BulkOperation:
     """Carries out one kind of operation for many rows, each exactly once, over as many runs as it
     takes.
@@ -87,52 +101,50 @@ class BulkOperation:
         ValidationError: The kind cannot be done in bulk, or a setting cannot be used.
     """
 
-    def __init__(
-        self,
-        client: FincardClient,
-        *,
-        kind: BulkKind,
-        journal: Journal,
-        concurrency: int = 8,
-        progress: Callable[[Progress], None] | None = None,
-        on_result: Callable[[RowResult], None] | None = None,
-        final_timeout: float = 120.0,
-        dedupe: Dedupe | None = None,
-        resend_after_drain: bool = False,
-        windows: Windows = _WINDOWS,
-        card_types: Iterable[CardType] | None = None,
-        max_rows: int | None = None,
-        max_total: Mapping[str, Amount] | Amount | None = None,
-        funds: Funds | None = None,
-        confirm: Confirm | None = None,
-        breaker: BreakerLimits | None = _BREAKER,
-        deadline: float | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        self._client = client
-        self._kind = kind
-        self._operation = operation_of(kind)
-        if kind in PERMANENT and confirm is None:
-            raise ValidationError(f"{kind} cannot be undone: give confirm=, which is asked first")
-        self._settings = EngineSettings(
-            concurrency=concurrency,
-            final_timeout=final_timeout,
-            dedupe=dedupe,
-            resend_after_drain=resend_after_drain,
-            windows=windows,
-            breaker=breaker,
-            deadline=deadline,
+    client: FincardClient
+    _: KW_ONLY
+    kind: BulkKind
+    journal: Journal
+    concurrency: int = 8
+    progress: Callable[[Progress], None] | None = None
+    on_result: Callable[[RowResult], None] | None = None
+    final_timeout: float = 120.0
+    dedupe: Dedupe | None = None
+    resend_after_drain: bool = False
+    windows: Windows = _WINDOWS
+    card_types: Iterable[CardType] | None = None
+    max_rows: int | None = None
+    max_total: Mapping[str, Amount] | Amount | None = None
+    funds: Funds | None = None
+    confirm: Confirm | None = None
+    breaker: BreakerLimits | None = _BREAKER
+    deadline: float | None = None
+    clock: Clock | None = None
+    _inner: _Inner = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.kind in PERMANENT and self.confirm is None:
+            raise ValidationError(
+                f"{self.kind} cannot be undone: give confirm=, which is asked first"
+            )
+        clock = self.clock or SystemClock()
+        inner = _Inner(
+            operation=operation_of(self.kind),
+            settings=EngineSettings(
+                concurrency=self.concurrency,
+                final_timeout=self.final_timeout,
+                dedupe=self.dedupe,
+                resend_after_drain=self.resend_after_drain,
+                windows=self.windows,
+                breaker=self.breaker,
+                deadline=self.deadline,
+            ),
+            guards=make_guards(self.max_rows, self.max_total),
+            card_types=None if self.card_types is None else _by_id(self.card_types),
+            clock=clock,
+            stop=Stop(clock),
         )
-        self._journal = journal
-        self._progress = progress
-        self._on_result = on_result
-        self._guards = make_guards(max_rows, max_total)
-        self._card_types = None if card_types is None else _by_id(card_types)
-        self._funds = funds
-        self._confirm = confirm
-        self._clock = clock or SystemClock()
-        self._stop = Stop(self._clock)
-        self._running = False
+        object.__setattr__(self, "_inner", inner)  # the one thing here that changes
 
     async def run(self, rows: Rows, *, job: str, source: str = "rows") -> Report:
         """Carry out what is not done yet, and report on the whole job.
@@ -149,18 +161,20 @@ class BulkOperation:
             InputError: Rows break rules; it lists them, and nothing was sent.
             GuardTripped: The rows ask for more than was allowed; nothing was sent.
             JournalLocked: Another run holds the journal.
+            JournalMismatch: It belongs to another job, server or tenant, or to other rows; nothing
+                was sent.
             JournalError: The journal cannot be used, or could not be written any more; rows that
                 were under way then are looked up by the next run.
             Unauthenticated, PermissionDenied, UsageError: No row would fare better.
         """
-        if self._running:
+        if self._inner.running:
             raise UsageError("this job is running")
-        self._running = True
+        self._inner.running = True
         try:
             return await self._run(self._plan(rows, job, source), job)
         finally:
-            self._running = False
-            self._stop = Stop(self._clock)
+            self._inner.running = False
+            self._inner.stop = Stop(self._inner.clock)
 
     async def dry_run(self, rows: Rows, *, job: str, source: str = "rows") -> Estimate:
         """Read and check the rows and add up what they ask for; no journal is left, and nothing is
@@ -169,8 +183,8 @@ class BulkOperation:
         Raises:
             InputError, GuardTripped: As ``run`` would.
         """
-        if self._card_types is None:
-            self._card_types = _by_id(await self._client.cards.list_types())
+        if self._inner.card_types is None:
+            self._inner.card_types = _by_id(await self.client.cards.list_types())
         plan = self._plan(rows, job, source)
         with TemporaryDirectory() as folder:  # a plan on disk: a million rows need little memory
             journal = SqliteJournal(Path(folder) / "dry-run.journal")
@@ -180,45 +194,45 @@ class BulkOperation:
 
     def stop(self) -> None:
         """Send nothing new, let orders in flight come to their answer, and report."""
-        self._stop.ask()
+        self._inner.stop.ask()
 
     def _plan(self, rows: Rows, job: str, source: str) -> RowPlan:
         return RowPlan(
             rows,
-            operation=self._operation,
+            operation=self._inner.operation,
             job=job,
             source=source,
-            card_types=self._card_types,
-            guards=self._guards,
+            card_types=self._inner.card_types,
+            guards=self._inner.guards,
         )
 
     def _header(self, job: str) -> Header:
         return Header(
-            job=job, kind=self._kind, server=self._client.origin, tenant=self._client.tenant_id
+            job=job, kind=self.kind, server=self.client.origin, tenant=self.client.tenant_id
         )
 
     async def _run(self, plan: RowPlan, job: str) -> Report:
-        await self._journal.open(self._header(job), plan)
+        await self.journal.open(self._header(job), plan)
         try:
             await self._ask_first(plan, job)
             report = await run_rows(
-                self._client,
-                self._journal,
+                self.client,
+                self.journal,
                 secrets=plan.secrets,
-                settings=self._settings,
-                progress=self._progress,
-                on_result=self._on_result,
-                stop=self._stop,
-                clock=self._clock,
+                settings=self._inner.settings,
+                progress=self.progress,
+                on_result=self.on_result,
+                stop=self._inner.stop,
+                clock=self._inner.clock,
             )
         finally:
-            await self._journal.close()
-        results = Results(reader_of(self._journal), sum(report.counts.values()))
+            await self.journal.close()
+        results = Results(reader_of(self.journal), sum(report.counts.values()))
         return replace(report, results=results)
 
     async def _ask_first(self, plan: RowPlan, job: str) -> None:
         """Funds and confirmation, if there is anything to send."""
-        counts = await self._journal.counts()
+        counts = await self.journal.counts()
         if all(state.final for state in counts):
             return
         estimate = await self._estimate(plan, job)
@@ -226,8 +240,8 @@ class BulkOperation:
         if untouched and (gaps := estimate.lacking()):
             missing = ", ".join(f"{amount} {currency}" for currency, amount in gaps.items())
             raise GuardTripped(f"the funds lack {missing} (funds)")
-        if self._confirm is not None:
-            answer = self._confirm(estimate)
+        if self.confirm is not None:
+            answer = self.confirm(estimate)
             if not (await answer if isawaitable(answer) else answer):
                 raise GuardTripped("the job was not confirmed (confirm)")
 
@@ -235,14 +249,14 @@ class BulkOperation:
         found = plan.sum
         estimate = Estimate(
             job=job,
-            kind=self._kind,
+            kind=self.kind,
             rows=found.rows,
             amounts=found.amounts,
             prices=found.prices,
             deposit_fees=found.deposit_fees,
             sample=tuple(found.sample),
         )
-        funds = None if self._funds is None else await self._funds()
+        funds = None if self.funds is None else await self.funds()
         return estimate if funds is None else replace(estimate, funds=funds, note=None)
 
 
@@ -250,6 +264,7 @@ def _by_id(card_types: Iterable[CardType]) -> CardTypes:
     return {card_type.card_type_id: card_type for card_type in card_types}
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class BulkIssue(BulkOperation):
     """Issues the cards of a job, each exactly once, over as many runs as it takes.
 
@@ -261,44 +276,4 @@ class BulkIssue(BulkOperation):
     It is ``BulkOperation`` with ``kind="open"``; rows are ``IssueRow`` or ``OperationRow``.
     """
 
-    def __init__(
-        self,
-        client: FincardClient,
-        *,
-        journal: Journal,
-        concurrency: int = 8,
-        progress: Callable[[Progress], None] | None = None,
-        on_result: Callable[[RowResult], None] | None = None,
-        final_timeout: float = 120.0,
-        dedupe: Dedupe | None = None,
-        resend_after_drain: bool = False,
-        windows: Windows = _WINDOWS,
-        card_types: Iterable[CardType] | None = None,
-        max_rows: int | None = None,
-        max_total: Mapping[str, Amount] | Amount | None = None,
-        funds: Funds | None = None,
-        confirm: Confirm | None = None,
-        breaker: BreakerLimits | None = _BREAKER,
-        deadline: float | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        super().__init__(
-            client,
-            kind="open",
-            journal=journal,
-            concurrency=concurrency,
-            progress=progress,
-            on_result=on_result,
-            final_timeout=final_timeout,
-            dedupe=dedupe,
-            resend_after_drain=resend_after_drain,
-            windows=windows,
-            card_types=card_types,
-            max_rows=max_rows,
-            max_total=max_total,
-            funds=funds,
-            confirm=confirm,
-            breaker=breaker,
-            deadline=deadline,
-            clock=clock,
-        )
+    kind: BulkKind = field(default="open", init=False)

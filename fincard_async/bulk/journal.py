@@ -23,7 +23,7 @@ import anyio
 from anyio import from_thread, to_thread
 from anyio.lowlevel import EventLoopToken, current_token
 
-from fincard_async.errors import JournalError
+from fincard_async.errors import JournalError, JournalMismatch
 
 from .entry import Entry, Header, RowState, differs
 from .migrations import FROM_FORMAT_1, DigestOfFormat1
@@ -106,7 +106,8 @@ class SqliteJournal:
         Raises:
             InputError: Rows are faulty; no file is left behind.
             JournalLocked: Another run holds it; the message says which process.
-            JournalError: It cannot be used or belongs to something else; the message says to what.
+            JournalMismatch: It belongs to something else; the message says to what.
+            JournalError: It cannot be used.
         """
         self._start()
         try:
@@ -161,7 +162,7 @@ class SqliteJournal:
     async def _compare(self, found: Header, wanted: Header, plan: Plan) -> Header:
         """Refuse a journal of something else, and say of what; give format 1 its requests."""
         if words := differs(found, wanted):
-            raise self._error(f"belongs to {words}")
+            raise self._mismatch(words)
         if found.input.startswith(FROM_FORMAT_1):
             return await self._fill_in(found, plan)
         before, last = await self._ask(self._store.size)
@@ -188,17 +189,17 @@ class SqliteJournal:
         elif before != now:
             raise self._other_count(before, now)
         else:
-            raise self._error(f"belongs to other rows; {_OTHER_ROWS}")
+            raise self._mismatch(f"other rows; {_OTHER_ROWS}")
 
     def _other_count(self, before: int, now: int) -> JournalError:
-        return self._error(f"belongs to other rows: {before} and not {now}; {_OTHER_ROWS}")
+        return self._mismatch(f"other rows: {before} and not {now}; {_OTHER_ROWS}")
 
     def _check_same(self, mine: Entry, planned: Entry) -> None:
         """Name the first difference of a row that is not what it was."""
         for name, what in _WHAT_DIFFERS.items():
             if getattr(mine, name) != getattr(planned, name):
                 where = f"row {planned.seq + 1} has another {what} than before"
-                raise self._error(f"belongs to other rows: {where}; {_OTHER_ROWS}")
+                raise self._mismatch(f"other rows: {where}; {_OTHER_ROWS}")
 
     async def _fill_in(self, found: Header, plan: Plan) -> Header:
         before = DigestOfFormat1()
@@ -209,7 +210,7 @@ class SqliteJournal:
                 await self._ask(self._filling(batch, plan))
         digest = plan.finish()
         if FROM_FORMAT_1 + before.value() != found.input:
-            raise self._error(f"belongs to other rows; {_OTHER_ROWS}")
+            raise self._mismatch(f"other rows; {_OTHER_ROWS}")
         await self._ask(lambda: self._store.finish_filling_in(digest))
         return await self._ask(self._store.header)
 
@@ -305,6 +306,9 @@ class SqliteJournal:
 
     def _error(self, what: str) -> JournalError:
         return JournalError(f"the journal {self.path}: {what}")
+
+    def _mismatch(self, owner: str) -> JournalMismatch:
+        return JournalMismatch(f"the journal {self.path}: belongs to {owner}")
 
     # -- In the thread -----------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ def _fits(operation: BulkOperationType) -> bool:
     return settled and not any(rule.required for rule in secret_rules(operation))
 
 
+@cache
 def secret_rules(operation: BulkOperationType) -> tuple[Rule, ...]:
     """Fields of a request that no journal may hold."""
     return tuple(rule for rule in operation.rules if rule.kind == "secret")

@@ -126,7 +126,7 @@ async def work(
         MissingExtraError: PgQueuer is not installed.
     """
     place = as_place(url)
-    _pgqueuer()
+    check_extra()
     while not stop.is_set():
         try:
             async with _queries(place) as (queries, channel):
@@ -227,6 +227,15 @@ async def _install(connection: Connection, queries: Queries) -> None:
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+def check_extra() -> None:
+    """Raise if what several machines need is not installed.
+
+    Raises:
+        MissingExtraError: PgQueuer or asyncpg is not installed.
+    """
+    _pgqueuer()
 
 
 def _pgqueuer() -> Any:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -40,6 +41,8 @@ replace = msgspec.structs.replace
 
 class Event(enum.Enum):
     """What is learnt about a row, or decided on it."""
+
+    __hash__ = object.__hash__  # as that of RowState
 
     DISPATCHED = "dispatched"
     """An attempt begins: durable before its first byte."""
@@ -107,6 +110,10 @@ TRANSITIONS: Final[Mapping[tuple[RowState, Event], RowState]] = {
 _CLOSES_ALL: Final = frozenset({Event.DRAINED, Event.JUDGED_RESEND})
 _SAID: Final = ("code", "message", "card_no", "currency", "received_currency")
 """Fields of an entry that come from the server as they are."""
+_said_of: Final = attrgetter(*_SAID)
+PROMISED: Final = "the server says success, and names no card yet"
+"""Message of an accepted row whose success is not believed yet. It stays until the row is settled,
+over all runs, because a failure after it is a contradiction."""
 _MOST_BITS: Final = 63
 _GIVES_UP: Final = frozenset({Event.LOST, Event.DUPLICATE, Event.REFUSED_IN_DOUBT})
 """From here on nobody waits for the attempt, and the time runs within which it may still arrive.
@@ -178,8 +185,8 @@ def judge(
     """What the server's own record of the order says; ``answers`` has at least one.
 
     ``kind`` is what the server calls the operation. A success without a card is not believed yet:
-    the query shows the card later (contract 9, row 20). A status that the schema does not know is
-    not final.
+    the query shows the card later (contract 9, row 20); but if the order failed after all, one of
+    the two answers is false. A status that the schema does not know is not final.
     """
     if len(answers) > 1:
         return Event.MISMATCHED, Reason.SEVERAL
@@ -189,6 +196,8 @@ def judge(
     if entry.card_no and answer.card_no and entry.card_no != answer.card_no:
         return Event.MISMATCHED, Reason.CONTRADICTION
     if answer.status is OperationStatus.FAIL:
+        if entry.message == PROMISED:
+            return Event.MISMATCHED, Reason.CONTRADICTION
         return Event.FAILED, None
     if answer.status is OperationStatus.SUCCESS and (answer.card_no or entry.target):
         return Event.SUCCEEDED, None
@@ -212,16 +221,15 @@ def learn(
 ) -> Entry:
     """The row after the server's own record of its order."""
     (event, reason), answer = judge(entry, answers, kind), answers[0]
-    after = replace(
-        advance(entry, event, now=now, reason=reason),
-        code=None,
-        message=_remark(reason, answers, kind),
-    )
+    after = advance(entry, event, now=now, reason=reason)
+    message = _remark(entry, event, reason, answers, kind)
     if event is Event.MISMATCHED:
-        return after
+        return replace(after, code=None, message=message)
     succeeded = event is Event.SUCCEEDED
     return replace(
         after,
+        code=None,
+        message=message,
         card_no=answer.card_no or entry.target,
         currency=answer.currency,
         fee=answer.fee,
@@ -236,9 +244,9 @@ def storable(entry: Entry) -> Entry:
     SQLite makes a float of a number of more than 64 bits, and no database keeps a NUL in a text;
     one such answer must not make a journal unreadable.
     """
-    said = {name: getattr(entry, name) for name in _SAID}
-    kept = {name: _storable(value) for name, value in said.items()}
-    return entry if kept == said else replace(entry, **kept)
+    said = zip(_SAID, _said_of(entry), strict=True)
+    cut = {name: kept for name, value in said if (kept := _storable(value)) is not value}
+    return replace(entry, **cut) if cut else entry
 
 
 def _storable(value: int | str | None) -> int | str | None:
@@ -248,6 +256,8 @@ def _storable(value: int | str | None) -> int | str | None:
 
 
 def _remark(
+    entry: Entry,
+    event: Event,
     reason: Reason | None,
     answers: Sequence[CardOperation | OperationRecord],
     kind: str | None,
@@ -256,8 +266,14 @@ def _remark(
     if reason is Reason.SEVERAL:
         return f"the server has {len(answers)} orders of this number"
     if reason is Reason.CONTRADICTION:
+        if answer.status is OperationStatus.FAIL:
+            return "the server said before that this order had succeeded, and now that it failed"
         return "the server named another card for this order before"
     if reason is Reason.MISMATCH:
         return f"the order of this number is another one: {answer.type or kind} of {answer.amount}"
+    if event is Event.PENDING and (
+        answer.status is OperationStatus.SUCCESS or entry.message == PROMISED
+    ):
+        return PROMISED
     text = answer.description or answer.remark
     return scrub(text) if text else None

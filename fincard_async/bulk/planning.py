@@ -24,8 +24,8 @@ from typing import Final, TypeAlias, cast
 import anyio.lowlevel
 
 from fincard_async._generated.models.cards import CardType
-from fincard_async._sansio import order_no
 from fincard_async._sansio.model import Model
+from fincard_async._sansio.order_no import numbers_of
 from fincard_async._sansio.rules import check
 from fincard_async._sansio.secret import Secret
 from fincard_async.errors import ValidationError
@@ -33,11 +33,11 @@ from fincard_async.errors import ValidationError
 from .checks import CardOrder, order_faults
 from .entry import Entry
 from .faults import InputError, InputFault
-from .guards import Guards, Sum
+from .guards import Asked, Guards, Sum
 from .kinds import BulkOperationType
 from .marks import Marking
 from .ports import Plan
-from .records import BulkRow, payload_of, replace, to_request
+from .records import BulkRow, payload_of, to_request
 from .rows import LONGEST_ROW_ID, RowFile
 
 BATCH: Final = 1000
@@ -80,15 +80,21 @@ class RowPlan:
         self.secrets: dict[int, Mapping[str, Secret]] = {}
         self.sum = Sum(guards or Guards())
         self._rows = rows
+        assert operation.order_number is not None
         self._operation = operation
-        self._job = job
+        field = operation.order_number.name
+        self._rules = tuple(rule for rule in operation.rules if rule.name != field)
+        """Without the order number's: those that are made here are all of one form."""
+        self._number_of = numbers_of(namespace=job, operation=operation.name)
         self._source = source
         self._card_types = card_types
         self._digest = hashlib.sha256()
         self._faults: list[InputFault] = []
         self._repeats = self._uncounted = 0
         self._marking = Marking(operation, job, card_types)
-        self._mark = ""
+        self._mark = self._file = ""
+        self._first: Asked | None = None
+        """What the first batch asks for."""
         self._lines: dict[int, int | None] = {}
         """Lines of the batch that was given out last."""
 
@@ -107,12 +113,17 @@ class RowPlan:
 
     async def unlike(self, marks: Mapping[int, str]) -> AsyncGenerator[Sequence[Entry]]:
         """The batches but for those whose marks, by their last seq, say that they are the same."""
+        self._file = await self._digest_of_file()
+        if isinstance(self._rows, RowFile) and (rest := self._marking.same_file(marks, self._file)):
+            if batch := self._batch(0, self._rows.first(BATCH), marks):
+                yield batch
+            self.sum.join(rest)
+            return
         rows: list[BulkRow] = []
         first, fault = 0, None
         try:
             async with aclosing(_each(self._rows)) as source:
                 async for row in source:
-                    rows.append(row)
                     if len(rows) == BATCH:
                         if batch := self._batch(first, rows, marks):
                             yield batch
@@ -120,16 +131,23 @@ class RowPlan:
                         if len(self._faults) >= MOST_FAULTS:
                             return
                         await anyio.lowlevel.checkpoint()
+                    rows.append(row)
         except InputError as error:
             fault = error
-        batch = self._batch(first, rows, marks)
+        batch = self._batch(first, rows, marks, last=True)
         if fault is not None:
             self._faults += fault.faults
             self._uncounted += fault.count - len(fault.faults)
         if batch:
             yield batch
 
-    def _batch(self, first: int, rows: Sequence[BulkRow], marks: Mapping[int, str]) -> list[Entry]:
+    async def _digest_of_file(self) -> str:
+        content = self._rows.content() if isinstance(self._rows, RowFile) else ()
+        return await self._marking.file(content)
+
+    def _batch(
+        self, first: int, rows: Sequence[BulkRow], marks: Mapping[int, str], *, last: bool = False
+    ) -> list[Entry]:
         """The entries of these rows; none if they are the same as when their mark was made."""
         self._lines = {}
         if not rows:
@@ -141,7 +159,11 @@ class RowPlan:
             return []
         before = self.sum.copy()
         found = [self._entry(first + place, row) for place, row in enumerate(rows)]
-        self._mark = self._marking.mark(digest, self.sum.since(before))
+        self._first = self._first or self.sum.copy()
+        if not digest:  # a secret, of which a digest of the file would be one as well
+            self._file = ""
+        whole = (self._file, self.sum.since(self._first)) if last else ()
+        self._mark = self._marking.mark(digest, self.sum.since(before), *whole)
         return [entry for entry in found if entry is not None]
 
     def repeated(self, entry: Entry, first: int) -> None:
@@ -183,20 +205,13 @@ class RowPlan:
     def _planned(self, seq: int, row: BulkRow) -> Entry:
         _check_row_id(row.row_id)
         operation = self._operation
-        assert operation.order_number is not None
-        number = order_no.derive(
-            namespace=self._job,
-            operation=operation.name,
-            row_key=row.row_id,
-            generation=row.generation,
-        )
         request = to_request(operation, row)
-        check(operation.rules, replace(request, **{operation.order_number.name: number}))
+        check(self._rules, request)
         payload, secrets = payload_of(operation, request)
         entry = Entry(
             seq=seq,
             row_id=row.row_id,
-            order_no=number,
+            order_no=self._number_of(row.row_id, row.generation),
             payload=payload,
             amount=getattr(request, "amount", None),
             target=getattr(request, "card_no", None),
@@ -255,5 +270,15 @@ def _check_row_id(row_id: str) -> None:
 
 def _line(entry: Entry) -> bytes:
     """What decides what is done for a row, unambiguously, for the digest."""
-    parts = (entry.row_id, entry.payload, str(entry.generation), entry.withheld)
-    return b"".join(b"%d:%s," % (len(data), data) for data in map(str.encode, parts))
+    row, request = entry.row_id.encode(), entry.payload.encode()
+    generation, withheld = str(entry.generation).encode(), entry.withheld.encode()
+    return b"%d:%s,%d:%s,%d:%s,%d:%s," % (
+        len(row),
+        row,
+        len(request),
+        request,
+        len(generation),
+        generation,
+        len(withheld),
+        withheld,
+    )

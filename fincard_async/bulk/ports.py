@@ -77,7 +77,8 @@ class Journal(Protocol):
         Raises:
             InputError: From ``plan.finish()``; then nothing was written.
             JournalLocked: Somebody else holds it; the message says who.
-            JournalError: It cannot be used or belongs to something else; the message says to what.
+            JournalMismatch: It belongs to something else; the message says to what.
+            JournalError: It cannot be used.
         """
         ...
 

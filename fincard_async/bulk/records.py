@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -49,6 +50,7 @@ BulkRow: TypeAlias = IssueRow | OperationRow
 _ISSUE_FIELDS: Final = tuple(
     rule.name for rule in OPEN.rules if rule.name in IssueRow.__dataclass_fields__
 )
+_issue_values: Final = attrgetter(*_ISSUE_FIELDS)
 
 
 def to_request(operation: BulkOperationType, row: BulkRow) -> Model:
@@ -61,7 +63,7 @@ def to_request(operation: BulkOperationType, row: BulkRow) -> Model:
         return _from_values(operation, row.values)
     if operation is not OPEN:
         raise ValidationError("is a card to issue, which this job does not do")
-    values: dict[str, Any] = {name: getattr(row, name) for name in _ISSUE_FIELDS}
+    values: dict[str, Any] = dict(zip(_ISSUE_FIELDS, _issue_values(row), strict=True))
     values["amount"] = to_money(row.amount)
     request: Model = operation.input(**values)
     return request
@@ -172,6 +174,6 @@ def from_payload(
 ) -> Model:
     """The other way round: the request of every attempt of a row, always the same."""
     assert operation.order_number is not None
-    request = operation.input_decoder.decode(payload)
+    request = operation.input_decoder.decode(payload.encode())
     found: Model = replace(request, **{operation.order_number.name: order_no}, **secrets)
     return found

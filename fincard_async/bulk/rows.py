@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -19,11 +21,12 @@ from fincard_async._sansio.secret import Secret
 
 from .duplicates import Marks, mark
 from .faults import MOST_KEPT, Faults, InputError, InputFault
-from .formats import Columns, Record, Values, reader_of
+from .formats import NDJSON, Columns, Record, Values, is_text, reader_of
 
 LONGEST_ROW_ID: Final = 200
 _LONG: Final = re.compile(r"[0-9]{1,19}\Z")
 _MOST_LONG: Final = (1 << 63) - 1
+_CHUNK: Final = 1 << 20
 
 ISSUE_COLUMNS: Final = Columns(
     required=("row_id", "card_type_id", "amount"),
@@ -66,7 +69,7 @@ def issue_rows(path: str | os.PathLike[str], *, sheet: str | None = None) -> Row
             ``excel``) or Parquet (``.parquet``; extra ``parquet``).
         sheet: Which sheet of a workbook, if several have something in them.
     """
-    return RowFile(path, ISSUE_COLUMNS, _issue_row, sheet=sheet)
+    return RowFile(path, ISSUE_COLUMNS, _issue_row, sheet=sheet, form="issue")
 
 
 def read_rows(path: str | os.PathLike[str], *, sheet: str | None = None) -> list[IssueRow]:
@@ -91,6 +94,8 @@ class RowFile(Generic[R]):
         columns: Its columns, ``row_id`` among them.
         build: Makes a row of a record; None if it noted a fault.
         sheet: Which sheet of a workbook.
+        form: Name of what ``build`` does, if the version of this package and the operation of the
+            job decide it; "" if a caller's own code does, so that equal files may give other rows.
     """
 
     def __init__(
@@ -100,11 +105,13 @@ class RowFile(Generic[R]):
         build: Callable[[Fields], R],
         *,
         sheet: str | None = None,
+        form: str = "",
     ) -> None:
         self.path = Path(path)
         self._columns = columns
         self._build = build
         self._sheet = sheet
+        self._form = form
         self._version: tuple[int, ...] | None = None
 
     def __iter__(self) -> Iterator[R]:
@@ -122,6 +129,29 @@ class RowFile(Generic[R]):
             faults.raise_if_any()
             faults.add(1, "there are no rows")
         faults.raise_if_any()
+
+    def content(self) -> Iterator[bytes]:
+        """Everything that decides the rows, and nothing else: equal content gives equal rows.
+
+        Nothing if it is no text or cannot be read, or if a caller's own code makes its rows. What
+        was read here is what an iteration must find later, or it ends with a fault.
+        """
+        if not self._form or not is_text(self.path):
+            return
+        with suppress(OSError), self.path.open("rb") as file:
+            self._version = self._version or _version(self.path)
+            yield repr((self._form, self.path.suffix.lower() in NDJSON)).encode()
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def first(self, count: int) -> list[R]:
+        """The first rows; faults of later ones are not looked for."""
+        rows = iter(self)
+        try:
+            return list(islice(rows, count))
+        finally:
+            if isinstance(rows, Generator):
+                rows.close()
 
     def _records(self, faults: Faults) -> Iterator[Record]:
         try:

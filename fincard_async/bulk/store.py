@@ -5,9 +5,7 @@ transaction, and ``synchronous=FULL``, so that a commit returns only when the di
 whose reset bug is in the SQLite of Python 3.11. An exclusive lock is held from ``open`` to
 ``close``. Everything here blocks, and belongs to one thread.
 
-Rows go in and out as one JSON text for a whole group. ``sqlite3`` lets go of the interpreter's lock
-at every step of a statement and has to win it back from a busy event loop: with a step for each row
-a group of rows would take seconds, with one step it takes milliseconds.
+``statements`` has what is asked of it, and why rows go in and out in groups.
 """
 
 from __future__ import annotations
@@ -23,39 +21,26 @@ import msgspec
 
 from fincard_async.errors import JournalError, JournalLocked
 
-from .entry import FIXED, FORMAT, Entry, Header, RowState
+from .entry import FORMAT, Entry, Header, RowState
 from .lock import MOUNTS, Lock, network_file_system
-from .migrations import APPLICATION_ID, BUSY, LEADS_TO, MIGRATIONS
+from .migrations import APPLICATION_ID, LEADS_TO, MIGRATIONS
+from .statements import (
+    FILL_IN,
+    FIRST_INTENT,
+    MOST_AT_ONCE,
+    UPDATE,
+    fixed_values,
+    insert,
+    is_first_intent,
+    select,
+    select_states,
+    to_entries,
+)
 
 _LOCK_SECONDS: Final = 1.0
 _SYNC_FULL: Final = 2
 
 Connect: TypeAlias = Callable[..., sqlite3.Connection]
-
-_COLUMNS: Final = Entry.__struct_fields__
-_PLACES: Final = {name: f"json_extract(value, '$[{n}]')" for n, name in enumerate(_COLUMNS)}
-_LISTED: Final = ", ".join(_COLUMNS)
-_INSERT: Final = (
-    f"INSERT INTO rows ({_LISTED}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-    " ON CONFLICT (order_no) DO NOTHING"
-)
-
-
-def _update(names: Iterable[str]) -> str:
-    changes = ", ".join(f"{name} = {_PLACES[name]}" for name in names)
-    return f"UPDATE rows SET {changes} FROM json_each(?) WHERE seq = {_PLACES['seq']}"
-
-
-_UPDATE: Final = _update(name for name in _COLUMNS if name not in FIXED)
-_FILL_IN: Final = _update(("payload", "amount", "target", "withheld"))
-_IN_TURN: Final = (
-    "(target IS NULL OR NOT EXISTS (SELECT 1 FROM rows AS other WHERE other.target = rows.target"
-    " AND other.seq < rows.seq AND other.state NOT IN ("
-    + ", ".join(f"'{state.value}'" for state in RowState if state.final)
-    + ")))"
-)
-_BUSY_STATES: Final = frozenset(RowState(name.strip("'")) for name in BUSY.split(", "))
-_DECODER: Final = msgspec.json.Decoder(list[Entry])
 
 _FULL = "the disk is full; make room"
 _REFUSED = "the file or its folder cannot be written; change its permissions"
@@ -207,7 +192,9 @@ class Store:
         """Add rows; returned are those whose order number was there before, and at which seq."""
         with self._translated() as db:
             before = db.total_changes
-            db.executemany(_INSERT, map(_to_record, entries))
+            for start in range(0, len(entries), MOST_AT_ONCE):
+                few = entries[start : start + MOST_AT_ONCE]
+                db.execute(insert(len(few)), fixed_values(few))
             added = db.total_changes - before
             if entries:
                 db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, mark))
@@ -251,7 +238,7 @@ class Store:
     def fill_in(self, entries: Sequence[Entry], mark: str) -> None:
         """Give rows of format 1 their requests."""
         with self._translated() as db:
-            db.execute(_FILL_IN, (_to_json(entries),))
+            db.execute(FILL_IN.sql, FILL_IN.parameters(entries))
             db.execute("INSERT INTO digests VALUES (?, ?)", (entries[-1].seq, mark))
 
     def finish_filling_in(self, digest: str) -> None:
@@ -279,7 +266,12 @@ class Store:
         """Bring entries up to date in one transaction; durable when this returns."""
         with self._translated() as db:
             db.execute("BEGIN")
-            db.execute(_UPDATE, (_to_json(entries),))
+            first = [entry for entry in entries if is_first_intent(entry)]
+            if first:
+                db.execute(FIRST_INTENT.sql, FIRST_INTENT.parameters(first))
+            if len(first) < len(entries):
+                others = [entry for entry in entries if not is_first_intent(entry)]
+                db.execute(UPDATE.sql, UPDATE.parameters(others))
             db.execute("COMMIT")
 
     def read(
@@ -291,31 +283,16 @@ class Store:
         in_turn: bool = False,
     ) -> list[Entry]:
         """Entries with ``after < seq <= until``, in order; see ``ports.Journal.read``."""
-        wanted = list(states)
-        terms = ["seq > ?"]
-        values: list[object] = [after]
-        if until is not None:
-            terms.append("seq <= ?")
-            values.append(until)
-        if wanted:
-            terms.append(f"state IN ({', '.join('?' * len(wanted))})")
-            values += [state.value for state in wanted]
-        if wanted and _BUSY_STATES.issuperset(wanted):
-            terms.append(f"state IN ({BUSY})")  # the words of the index, so that it is used
-        if in_turn:
-            terms.append(_IN_TURN)
-        rows = f"SELECT * FROM rows WHERE {' AND '.join(terms)} ORDER BY seq LIMIT ?"
-        return self._entries(rows, (*values, limit))
+        return self._entries(*select_states(list(states), after, limit, until, in_turn))
 
     def find(self, order_nos: Sequence[str]) -> list[Entry]:
         """Entries with any of these order numbers."""
         marks = ", ".join("?" * len(order_nos))
-        return self._entries(f"SELECT * FROM rows WHERE order_no IN ({marks})", order_nos)
+        return self._entries(select(f"order_no IN ({marks})"), order_nos)
 
-    def _entries(self, rows: str, values: Sequence[object]) -> list[Entry]:
-        sql = f"SELECT json_group_array(json_array({_LISTED})) FROM ({rows})"
+    def _entries(self, sql: str, values: Sequence[object]) -> list[Entry]:
         with self._translated() as db:
-            return _DECODER.decode(db.execute(sql, values).fetchone()[0])
+            return to_entries(db.execute(sql, values).fetchone()[0])
 
     def counts(self, after: int = -1, until: int | None = None) -> dict[RowState, int]:
         """How many rows of a range are in each state."""
@@ -355,12 +332,3 @@ class Store:
 
     def _error(self, what: str) -> JournalError:
         return JournalError(f"the journal {self._path}: {what}")
-
-
-def _to_json(entries: Sequence[Entry]) -> str:
-    return msgspec.json.encode(entries).decode()
-
-
-def _to_record(entry: Entry) -> list[object]:
-    found: list[object] = msgspec.to_builtins(entry)
-    return found

@@ -39,6 +39,10 @@ _ADVICE: Final[tuple[tuple[type[errors.FincardError], str], ...]] = (
         "nothing was sent; if you mean it, raise the limit (--max-rows, --max-total,"
         " --ignore-funds), or split the file",
     ),
+    (
+        errors.JournalMismatch,
+        "nothing was sent; name the journal, the job and the profile that belong together",
+    ),
     (errors.ValidationError, "nothing was sent; `--help` after the command says what it takes"),
     (errors.UsageError, "nothing was sent"),
     (errors.ConnectFailed, "nothing was sent; check FINCARD_BASE_URL and the network"),

@@ -31,8 +31,8 @@ from fincard_async.bulk import (
     RowState,
     SqliteJournal,
 )
-from fincard_async.bulk.funds import PAID_BY_WALLET, wallet_funds
-from fincard_async.bulk.kinds import BulkKind
+from fincard_async.bulk.funds import wallet_funds
+from fincard_async.bulk.kinds import BulkKind, operation_of
 from fincard_async.bulk.planning import Rows
 from fincard_async.bulk.windows import Dedupe
 from fincard_async.errors import ApiError
@@ -140,7 +140,7 @@ def make_job(
 
 async def _funds(client: FincardClient, how: JobSettings) -> Mapping[str, Decimal] | None:
     """What the wallet has; None if it does not pay, nobody wants to know, or we may not ask."""
-    if not how.check_funds or how.kind not in PAID_BY_WALLET:
+    if not how.check_funds or not operation_of(how.kind).wallet_pays:
         return None
     try:
         return await wallet_funds(client)

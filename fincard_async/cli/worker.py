@@ -11,7 +11,7 @@ from rich.table import Table
 from fincard_async import FincardClient
 from fincard_async.bulk import EngineSettings, RowState
 from fincard_async.bulk.chunks import ChunkReport
-from fincard_async.bulk.pgqueuer import ChunkName
+from fincard_async.bulk.pgqueuer import ChunkName, check_extra
 from fincard_async.bulk.postgres import JobState, Place, PostgresJobs, SharedRate
 from fincard_async.bulk.windows import Dedupe
 from fincard_async.bulk.worker import run_worker
@@ -61,6 +61,7 @@ def worker(
     Ctrl-C or SIGTERM takes nothing new, waits for the rows in flight and hands the rest back; once
     more stops at once. Nothing is lost either way, nor by a machine that dies.
     """
+    check_extra()
     client = setup.client()
     if not on_loopback(client):
         confirm(setup, _facts(client, place, concurrency, rate), yes=yes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -273,7 +274,7 @@ def test_audit_of_another_server(cli: Cli, rows: Callable[..., str]) -> None:
     cli.run("issue", rows(THREE), "--job", "t")
     cli.base_url = FAR
     result = cli.run("audit", "--journal", "t.journal")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "belongs to http://127.0.0.1" in result.stderr
     assert SandboxSettings().tenant_id in result.stderr
 
@@ -292,3 +293,12 @@ def test_workbooks(cli: Cli, tmp_path: Path) -> None:
     assert (several.exit_code, "several sheets" in several.stderr) == (2, True)
     assert cli.run("issue", "rows.xlsx", "--job", "t", "--sheet", "june").exit_code == 0
     assert cli.sandbox.controls.ledger().created_amount == Decimal("50.1")
+
+
+def test_a_worker_without_its_extra(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is told before the worker says that it is at work."""
+    monkeypatch.setitem(sys.modules, "pgqueuer", None)
+    result = cli.run("worker", "--postgres", "postgresql://127.0.0.1:1/cards", "--yes")
+    assert result.exit_code == 2
+    assert "fincard-async[distributed]" in result.stderr
+    assert "working at" not in result.stderr

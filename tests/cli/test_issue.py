@@ -93,7 +93,7 @@ def test_another_file_under_the_same_job(cli: Cli, rows: Callable[..., str]) -> 
     """A journal belongs to its rows; other rows are refused before anything is sent."""
     cli.run("issue", rows(*THREE), "--job", "t")
     result = cli.run("issue", rows("x,111001,11,,,", name="other.csv"), "--job", "t")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.count("\n") >= 2
     assert cli.sandbox.controls.ledger().orders == 3
 
@@ -142,6 +142,17 @@ def test_a_job_that_cannot_name_a_file(cli: Cli, rows: Callable[..., str]) -> No
     assert (refused.exit_code, "--journal" in refused.stderr) == (2, True)
     assert cli.run("issue", name, "--job", "../2026/11", "--journal", "j").exit_code == 0
     assert Path("j").exists()
+
+
+def test_a_journal_of_another_job(cli: Cli, rows: Callable[..., str]) -> None:
+    """Wrong use, of which the message says what is wrong; nothing is sent. So are other rows."""
+    assert cli.run("issue", rows(*THREE), "--job", "t", "--journal", "j").exit_code == 0
+    other = cli.run("issue", rows(*THREE), "--job", "u", "--journal", "j")
+    assert (other.exit_code, "belongs to another job" in other.stderr) == (2, True)
+    assert "name the journal, the job and the profile that belong together" in other.stderr
+    fewer = cli.run("issue", rows(*THREE[1:]), "--job", "t", "--journal", "j")
+    assert (fewer.exit_code, "belongs to other rows" in fewer.stderr) == (2, True)
+    assert cli.sandbox.controls.ledger().cards == len(THREE)
 
 
 def test_refused_rows(cli: Cli, rows: Callable[..., str]) -> None:

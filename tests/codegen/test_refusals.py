@@ -184,6 +184,9 @@ MISTAKES = {
     "unnumbered read": Bad(
         CARDS, SOURCE, f"{SOURCE}, unnumbered: true", "cannot be given here: unnumbered"
     ),
+    "paid read": Bad(
+        CARDS, SOURCE, f"{SOURCE}, wallet-pays: true", "cannot be given here: wallet-pays"
+    ),
     "true or an object that needs more": Bad(
         CARDS,
         "leading: cardTypeId",

@@ -137,11 +137,8 @@ class DeadlyConnection(sqlite3.Connection):
         cursor = super().execute(sql, *args)
         if sql == "COMMIT":
             self.strike("after COMMIT")
-        return cursor
-
-    def executemany(self, sql: str, parameters: Iterable[Any]) -> sqlite3.Cursor:
-        cursor = super().executemany(sql, parameters)
-        self.strike("inside a transaction")
+        elif sql.startswith(("INSERT", "UPDATE")):
+            self.strike("inside a transaction")
         return cursor
 
 

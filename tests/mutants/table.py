@@ -424,8 +424,22 @@ MUTANTS: Final = (
     Mutant(
         "bulk: any mark will do",
         "bulk/marks.py",
-        "if found.digest == digest else None",
-        "if found.digest else None",
+        "found.digest == digest else None",
+        "found.digest else None",
+        ("top/bulk/test_marks.py",),
+    ),
+    Mutant(
+        "bulk: any file will do",
+        "bulk/marks.py",
+        "found.file == file else None",
+        "found.file else None",
+        ("top/bulk/test_marks.py",),
+    ),
+    Mutant(
+        "bulk: a digest of card numbers is kept",
+        "bulk/planning.py",
+        "        if not digest:  # a secret",
+        "        if False:  # a secret",
         ("top/bulk/test_marks.py",),
     ),
     Mutant(
@@ -479,9 +493,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "bulk: rows of one card at once",
-        "bulk/store.py",
-        "        if in_turn:\n",
-        "        if False:\n",
+        "bulk/statements.py",
+        "    if in_turn:\n",
+        "    if False:\n",
         (OPERATIONS,),
     ),
     Mutant(
@@ -497,6 +511,20 @@ MUTANTS: Final = (
         "    if _others(entry, answer, kind):\n",
         "    if False:\n",
         (LOOK_UPS,),
+    ),
+    Mutant(
+        "bulk: every intent is written as a first one",
+        "bulk/statements.py",
+        "entry.sends == 1 and _UNTOUCHED_OF(entry) == _UNTOUCHED",
+        "True",
+        (JOURNAL,),
+    ),
+    Mutant(
+        "bulk: a failure after a success is believed",
+        "bulk/plan.py",
+        "        if entry.message == PROMISED:\n            return",
+        "        if False:\n            return",
+        (PLAN, "top/bulk/test_accepted.py"),
     ),
     Mutant(
         "bulk: a child goes on with the parent's journal",

@@ -136,6 +136,7 @@ def test_the_table_covers_the_tree() -> None:
         errors.WebhookUnreadable,
         errors.JournalError,
         errors.JournalLocked,
+        errors.JournalMismatch,
         errors.PermissionDenied,
         errors.ArgumentTypeError,
     }

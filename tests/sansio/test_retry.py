@@ -141,6 +141,7 @@ def test_every_error_of_a_call_has_a_row() -> None:
         errors.WebhookUnreadable,
         errors.JournalError,
         errors.JournalLocked,
+        errors.JournalMismatch,
     }
     bases = {errors.UsageError, errors.TransportError, errors.ReplyError, errors.ApiError}
     tree = {

@@ -44,6 +44,7 @@ OPEN: Final[Operation[OpenCardRequest, CardOperation]] = Operation(
     input=OpenCardRequest,
     output=CardOperation,
     shape="object",
+    wallet_pays=True,
     safety=Safety.UNSAFE,
     rules=(
         Rule(
@@ -137,6 +138,7 @@ DEPOSIT: Final[Operation[DepositRequest, CardOperation]] = Operation(
     input=DepositRequest,
     output=CardOperation,
     shape="object",
+    wallet_pays=True,
     safety=Safety.UNSAFE,
     rules=(
         Rule(name="card_no", wire="cardNo", kind="text", required=True, min_length=1),

@@ -93,7 +93,7 @@ class PostgresJobs:
 
         Raises:
             InputError, ValidationError: Rows are faulty; nothing was written.
-            JournalError: There is such a job, and it belongs to something else.
+            JournalMismatch: There is such a job, and it belongs to something else.
         """
         name = self._place.name
         with translated(name):

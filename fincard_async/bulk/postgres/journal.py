@@ -74,7 +74,8 @@ class PostgresJournal:
         Raises:
             InputError, ValidationError: Rows are faulty; nothing was written.
             JournalLocked: Somebody else holds them; the message says who.
-            JournalError: It cannot be used or belongs to something else; the message says to what.
+            JournalMismatch: It belongs to something else; the message says to what.
+            JournalError: It cannot be used.
             MissingExtraError: asyncpg is not installed.
         """
         connection = await self._connect()

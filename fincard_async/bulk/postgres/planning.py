@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 from fincard_async.bulk.entry import HEADER_DIFFERS, Entry, Header
 from fincard_async.bulk.planning import batches_of
 from fincard_async.bulk.ports import Plan
-from fincard_async.errors import JournalError, ValidationError
+from fincard_async.errors import JournalError, JournalMismatch, ValidationError
 
 from .connect import Connection, Record, translated
 from .lease import WHOLE
@@ -126,7 +126,7 @@ async def compare(found: Planned, name: str, header: Header, plan: Plan) -> None
     """Refuse a job that is not the one wanted, down to its rows.
 
     Raises:
-        JournalError: It belongs to something else; the message says to what.
+        JournalMismatch: It belongs to something else; the message says to what.
         InputError: Rows are faulty.
     """
     compare_headers(found, name, header)
@@ -136,14 +136,14 @@ async def compare(found: Planned, name: str, header: Header, plan: Plan) -> None
             rows += len(entries)
             await checkpoint()  # a long input must not keep the lease from being put off
     if (rows, plan.finish()) != (found.rows, found.header.input):
-        raise JournalError(f"the job {header.job!r} in {name} belongs to {_OTHER['input']}")
+        raise JournalMismatch(f"the job {header.job!r} in {name} belongs to {_OTHER['input']}")
 
 
 def compare_headers(found: Planned, name: str, wanted: Header) -> None:
     """The same without the rows."""
     for field, words in _OTHER.items():
         if field != "input" and getattr(found.header, field) != getattr(wanted, field):
-            raise JournalError(f"the job {wanted.job!r} in {name} belongs to {words}")
+            raise JournalMismatch(f"the job {wanted.job!r} in {name} belongs to {words}")
     if found.header.format != wanted.format:
         raise JournalError(
             f"the job {wanted.job!r} in {name} has format {found.header.format}, and this version"

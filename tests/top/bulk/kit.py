@@ -298,7 +298,7 @@ class WatchedConnection(sqlite3.Connection):
         super().__init__(*args, **settings)
         self.committed = {}
         self.statements: list[str] = []
-        self._changed: list[Entry] = []
+        self._changed: list[int] = []
 
     def close(self) -> None:
         self.pragmas = {
@@ -310,7 +310,7 @@ class WatchedConnection(sqlite3.Connection):
     def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
         self.statements.append(sql)
         if sql.startswith("UPDATE rows"):
-            self._changed += msgspec.json.decode(args[0][0], type=list[Entry])
+            self._changed += [seq for seq, *_ in msgspec.json.decode(args[0][0])]
         if sql == "COMMIT" and self._changed:
             if self.commits_left == 0:
                 raise _disk_error()
@@ -318,8 +318,10 @@ class WatchedConnection(sqlite3.Connection):
                 self.commits_left -= 1
         cursor = super().execute(sql, *args)
         if sql == "COMMIT":
-            for change in self._changed:
-                self.committed[change.order_no] = (change.state.value, change.sends)
+            found = "SELECT order_no, state, sends FROM rows WHERE seq = ?"
+            for seq in self._changed:
+                number, *after = super().execute(found, (seq,)).fetchone()
+                self.committed[number] = tuple(after)
             self._changed.clear()
         return cursor
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fincard_async.bulk import (
-    RowState,
-)
+from fincard_async.bulk import Reason, RowState
 from fincard_async.errors import (
     PermissionDenied,
 )
@@ -119,3 +117,21 @@ async def test_a_contradiction_while_polling(tmp_path: Path) -> None:
         }
         world.wire.answer_look_up = lambda _: reply({"total": 1, "records": [record]})
         assert states(await world.run(ROWS[:1])) == {RowState.PARKED: 1}
+
+
+async def test_a_success_that_is_taken_back(tmp_path: Path) -> None:
+    """Success without a card in one run, and failure in the next: parked, and neither."""
+    async with world_in(tmp_path, latency_ms=None) as world:
+        record = {
+            "orderNo": "1",
+            "type": "create",
+            "status": "success",
+            "merchantOrderNo": number_of(ROWS[0]),
+            "amount": 50,
+        }
+        world.wire.answer_look_up = lambda _: reply({"total": 1, "records": [record]})
+        assert states(await world.run(ROWS[:1], final_timeout=5)) == {RowState.ACCEPTED: 1}
+        record["status"] = "fail"
+        report = await world.run(ROWS[:1])
+        assert states(report) == {RowState.PARKED: 1}
+        assert report.results[0].reason is Reason.CONTRADICTION

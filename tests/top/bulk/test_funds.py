@@ -9,6 +9,7 @@ import pytest
 from fincard_async._generated.models.accounts import Account, AccountType
 from fincard_async._sansio.model import as_enum
 from fincard_async.bulk.funds import available, wallet_funds
+from fincard_async.bulk.kinds import kinds, operation_of
 from fincard_async.sandbox import Sandbox, SandboxSettings
 from fincard_async.testing import sandbox_client
 
@@ -37,6 +38,11 @@ def test_only_what_a_wallet_can_spend_counts() -> None:
     ]
     assert available(accounts) == {"USD": Decimal("10.15"), "EUR": Decimal(0)}
     assert available([]) == {}
+
+
+def test_what_the_wallet_pays() -> None:
+    """Cards and deposits take money from the wallet; nothing else that is done in bulk does."""
+    assert {kind for kind in kinds() if operation_of(kind).wallet_pays} == {"open", "deposit"}
 
 
 @pytest.mark.anyio

@@ -8,9 +8,10 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from typing import Any
 import anyio
 import pytest
 from anyio import to_thread
+from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from fincard_async.bulk import InputError, SqliteJournal
 from fincard_async.bulk.entry import Entry, Header, RowState
 from fincard_async.bulk.migrations import APPLICATION_ID
-from fincard_async.bulk.plan import Event, advance
+from fincard_async.bulk.plan import Event, ForbiddenTransition, advance
+from fincard_async.bulk.store import Store
 from fincard_async.errors import JournalError, JournalLocked
 
 from .kit import HEADER, Connector, ListPlan, plan_of, planned, rows_of
@@ -404,6 +407,31 @@ async def test_a_damaged_page(path: Path) -> None:
             pass
 
 
+@given(
+    st.lists(st.sampled_from(list(Event)), max_size=12),
+    st.sampled_from([(None, None), (-1, "no"), (None, "late")]),
+)
+@settings(deadline=None, max_examples=50)
+def test_every_history_of_a_row(events: list[Event], said: tuple[int | None, str | None]) -> None:
+    """After each step of whatever may happen to a row, the file has all of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "cards.journal", sqlite3.connect)
+        store.open(make=True)
+        store.begin_plan()
+        store.plan(PLAN, "")
+        store.finish_plan(HEADER)
+        now, code, message = PLAN[1], *said
+        for event in [Event.DISPATCHED, *events]:
+            with suppress(ForbiddenTransition):
+                now = advance(now, event, now=now.sends + 7, code=code, message=message)
+            if now.state is RowState.ACCEPTED:
+                now = replace(now, card_no="C", currency="USD", fee=Decimal(1))
+            store.write([now])
+            assert store.read((), after=0, limit=1) == [now]
+        assert store.read((), after=-1, limit=9) == [PLAN[0], now, *PLAN[2:]]
+        store.close()
+
+
 async def test_a_plan_that_was_cut_short(path: Path) -> None:
     """An empty file, as a crash before the first commit leaves it, is a new journal."""
     write(path, b"")
@@ -416,11 +444,10 @@ async def test_a_plan_is_there_as_a_whole_or_not_at_all(path: Path) -> None:
     """A crash while the rows are written leaves a new journal, not half of one."""
 
     class Cut(sqlite3.Connection):
-        def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
-            if sql.startswith("INSERT INTO rows"):
-                super().executemany(sql, list(parameters)[:2])
+        def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+            if sql.startswith("INSERT INTO digests"):
                 raise sqlite3.OperationalError("cut short")
-            return super().executemany(sql, parameters)
+            return super().execute(sql, parameters)
 
     def connect(*args: Any, **settings: Any) -> sqlite3.Connection:
         return sqlite3.connect(*args, factory=Cut, **settings)

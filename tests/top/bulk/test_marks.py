@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -12,10 +14,19 @@ import anyio
 import pytest
 
 from fincard_async._sansio.secret import Secret
-from fincard_async.bulk import GuardTripped, IssueRow, SqliteJournal
+from fincard_async.bulk import (
+    GuardTripped,
+    InputError,
+    IssueRow,
+    RowFile,
+    SqliteJournal,
+    issue_rows,
+)
+from fincard_async.bulk.formats import Columns
 from fincard_async.bulk.guards import make_guards
 from fincard_async.bulk.kinds import operation_of
 from fincard_async.bulk.planning import BATCH, RowPlan
+from fincard_async.bulk.rows import Fields
 from fincard_async.errors import JournalError
 from fincard_async.sandbox import Sandbox
 from fincard_async.testing import sandbox_client
@@ -119,6 +130,91 @@ async def test_guards_hold_for_what_is_left_out(limits: dict[str, Any]) -> None:
     )
     with pytest.raises(GuardTripped):
         await planned_again(plan, marks)
+
+
+def written(path: Path, amounts: dict[int, str] | None = None, count: int = COUNT) -> Path:
+    """A CSV file of rows; ``amounts`` of some of them."""
+    lines = (f"row-{n},111001,{(amounts or {}).get(n, '50')}\n" for n in range(count))
+    path.write_text("row_id,card_type_id,amount\n" + "".join(lines))
+    return path
+
+
+def file_plan(path: Path, job: str = JOB) -> RowPlan:
+    """The plan of a file."""
+    return RowPlan(issue_rows(path), operation=operation_of("open"), job=job)
+
+
+@pytest.mark.parametrize("count", [COUNT, 3 * BATCH])
+async def test_a_file_that_nobody_touched_is_not_read(tmp_path: Path, count: int) -> None:
+    """Nothing but its first batch, whatever the marks of the others say; the sums are the same."""
+    path = written(tmp_path / "rows.csv", count=count)
+    plan = file_plan(path)
+    marks = await marks_of(plan)
+    last = {seq: mark if seq == count - 1 else "" for seq, mark in marks.items()}
+    again = file_plan(path)
+    assert await planned_again(again, last) == LASTS[:1]
+    assert again.rows == count
+    assert again.sum == plan.sum
+
+
+async def test_any_change_of_a_file_is_read(tmp_path: Path) -> None:
+    """Of equal length and at the same time as before, too; and for another job."""
+    path = written(tmp_path / "rows.csv")
+    marks = await marks_of(file_plan(path))
+    before = path.stat()
+    written(path, {2000: "51"})
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert await planned_again(file_plan(path), marks) == [LASTS[0], LASTS[2]]
+    written(path)
+    assert await planned_again(file_plan(path, "another job"), marks) == LASTS
+
+
+async def test_a_digest_of_a_file_with_secrets_is_not_kept(tmp_path: Path) -> None:
+    """In no mark, wherever in the file the card number stands; every run reads it."""
+    for place in (0, 1500, COUNT - 1):
+        path = written(tmp_path / "rows.csv")
+        lines = path.read_text().splitlines()
+        lines[0] += ",card_number"
+        found = [
+            f"{line},4111111111111111" if n == place else f"{line},"
+            for n, line in enumerate(lines[1:])
+        ]
+        path.write_text("\n".join([lines[0], *found]))
+        marks = await marks_of(file_plan(path))
+        heads = [json.loads(mark)[2] for mark in marks.values() if mark]
+        assert heads == [""] * 3
+        again = file_plan(path)
+        await planned_again(again, marks)
+        assert set(again.secrets) == {place}
+
+
+async def test_rows_that_a_caller_makes_are_read(tmp_path: Path) -> None:
+    """The same file does not mean the same rows, where other code makes rows of it."""
+    path = written(tmp_path / "rows.csv")
+
+    def plan(card_type: int) -> RowPlan:
+        def build(fields: Fields) -> IssueRow:
+            return IssueRow(row_id=fields.row_id(), card_type_id=card_type, amount=Decimal(50))
+
+        columns = Columns(required=("row_id", "card_type_id", "amount"))
+        return RowPlan(RowFile(path, columns, build), operation=operation_of("open"), job=JOB)
+
+    marks = await marks_of(plan(1))
+    assert await planned_again(plan(2), marks) == LASTS
+
+
+async def test_a_file_that_changes_while_it_is_planned(tmp_path: Path) -> None:
+    """What is planned is what the digest was made of, or nothing is planned."""
+    path = written(tmp_path / "rows.csv")
+    plan = file_plan(path)
+    batches = plan.unlike({})
+    await anext(batches)
+    written(path, count=COUNT + 1)
+    async for _ in batches:
+        pass
+    with pytest.raises(InputError, match="has changed since it was read first"):
+        plan.finish()
 
 
 def opened_with(path: Path, rows: Sequence[IssueRow]) -> None:

@@ -15,6 +15,7 @@ from fincard_async._generated.models.common import OperationStatus, OperationTyp
 from fincard_async._generated.models.transactions import OperationRecord
 from fincard_async.bulk.entry import Entry, Reason, RowState
 from fincard_async.bulk.plan import (
+    PROMISED,
     TRANSITIONS,
     Event,
     ForbiddenTransition,
@@ -243,6 +244,21 @@ def test_judge_says_why(
     row = replace(entry(RowState.ACCEPTED), **changes)
     found = judge(row, [answer], "create")
     assert found == (Event.SUCCEEDED if reason is None else Event.MISMATCHED, reason)
+
+
+@pytest.mark.parametrize("between", [[], [record(status=OperationStatus.PROCESSING, card_no="")]])
+def test_a_success_that_is_taken_back(between: list[OperationRecord]) -> None:
+    """Success without a card, and then failure: a person must look, also if more lies between."""
+    now = entry(RowState.INTENT)
+    for answer in (record(card_no=None), *between):
+        now = learn(now, [answer], kind="create", now=5)
+        assert (now.state, now.message) == (RowState.ACCEPTED, PROMISED)
+    issued = learn(now, [record()], kind="create", now=9)
+    assert (issued.state, issued.message, issued.card_no) == (RowState.ISSUED, None, "C1")
+    parked = learn(now, [record(status=OperationStatus.FAIL)], kind="create", now=9)
+    assert (parked.state, parked.reason) == (RowState.PARKED, Reason.CONTRADICTION)
+    assert parked.message is not None
+    assert "said before that this order had succeeded" in parked.message
 
 
 def test_learn_takes_over_the_facts_of_a_success() -> None:
