@@ -12,6 +12,7 @@ import os
 import pickle
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Pipe, wait
 from typing import Any, TypeAlias
@@ -78,6 +79,10 @@ def _lane(end: End, indices: Sequence[int], seed: int, bug: str | None) -> None:
         with Bench() as bench:
             for index in indices:
                 end.send_bytes(pickle.dumps(run(bench, index, seed, bug)))
+    except BaseException:
+        print(f"seed {seed}, run {index}: the harness itself failed", file=sys.stderr)
+        traceback.print_exc()
+        raise
     finally:
         sys.stderr.flush()
         os._exit(0)
