@@ -10,6 +10,8 @@ import asyncio
 import json
 import os
 import socket
+import sys
+import traceback
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from types import TracebackType
@@ -49,7 +51,10 @@ class Bench:
             ours.close()
             try:
                 asyncio.run(_serve(theirs))
+            except BaseException:  # noqa: BLE001 - told to whoever reads the output of the harness
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(0)
         theirs.close()
         self._lines = ours.makefile("rw")
