@@ -162,8 +162,9 @@ class RowPlan:
         self._first = self._first or self.sum.copy()
         if not digest:  # a secret, of which a digest of the file would be one as well
             self._file = ""
-        whole = (self._file, self.sum.since(self._first)) if last else ()
-        self._mark = self._marking.mark(digest, self.sum.since(before), *whole)
+        file = self._file if last else ""
+        rest = self.sum.since(self._first) if last else None
+        self._mark = self._marking.mark(digest, self.sum.since(before), file, rest)
         return [entry for entry in found if entry is not None]
 
     def repeated(self, entry: Entry, first: int) -> None:

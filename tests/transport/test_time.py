@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -43,7 +43,7 @@ async def test_only_a_connection_in_use_is_cut(given_back: bool, way: str) -> No
 
 
 @asynccontextmanager
-async def _server_that_hardly_reads() -> AsyncIterator[tuple[str, asyncio.Event]]:
+async def _server_that_hardly_reads() -> AsyncGenerator[tuple[str, asyncio.Event]]:
     begun, over = asyncio.Event(), asyncio.Event()
 
     async def ignore(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
