@@ -7,16 +7,19 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import aiohttp
 import msgspec
 
-from benchmarks.answers import CARD
+from benchmarks.answers import BALANCE, CARD
 from benchmarks.floor import Floor
 from fincard_async import BearerToken, FincardClient, Limits
 from fincard_async._generated.operations.cards import GET_BALANCE
 from fincard_async._generated.operations.transactions import OPERATIONS
+from fincard_async._sansio.messages import HttpRequest, HttpResponse
+from fincard_async._transports.lean import LeanTransport
 
 Call = Callable[[], Awaitable[object]]
 
@@ -118,6 +121,41 @@ def _fincard(way: str, call_of: Callable[[FincardClient], Call]) -> Contestant:
 
 
 @asynccontextmanager
+async def _transport(setting: Setting) -> AsyncIterator[Call]:
+    headers = MappingProxyType(
+        {"Authorization": "Bearer token", "Content-Type": "application/json"}
+    )
+    transport = LeanTransport(setting.origin, ssl_context=setting.trust)
+    body = msgspec.json.encode({"cardNo": CARD})
+
+    async def call() -> object:
+        return await transport.send(HttpRequest(GET_BALANCE.path, headers, body), 15.0)
+
+    yield call
+    await transport.aclose()
+
+
+class _AtOnce:
+    """A transport that has the answer already."""
+
+    async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
+        """The balance."""
+        return _BALANCE
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+@asynccontextmanager
+async def _above(setting: Setting) -> AsyncIterator[Call]:
+    token, limits = BearerToken("token"), Limits(max_concurrency=setting.concurrency)
+    async with FincardClient(
+        base_url=setting.origin, auth=token, tenant_id="bench", limits=limits, transport=_AtOnce()
+    ) as client:
+        yield _balance(client)
+
+
+@asynccontextmanager
 async def _httpx(setting: Setting) -> AsyncIterator[Call]:
     import httpx
     import pydantic
@@ -191,6 +229,7 @@ def _page(client: FincardClient) -> Call:
     return lambda: client.transactions.operations(page_size=100).page(1)
 
 
+_BALANCE = HttpResponse(200, {}, BALANCE)
 _bare_balance = _bare(GET_BALANCE.path, {"cardNo": CARD}, _Envelope)
 _bare_page = _bare(OPERATIONS.path, {"pageNum": 1, "pageSize": 100}, _PageEnvelope)
 
@@ -199,6 +238,8 @@ CONTROL: Final = "the same again (control)"
 FLOOR: Final = "asyncio protocol, nothing looked at"
 LEAN: Final = "fincard-async, speedups"
 SESSION: Final = "fincard-async, core only"
+TRANSPORT: Final = "the lean transport alone"
+ABOVE: Final = "the client over a transport that has the answer"
 OURS: Final[dict[str, Contestant]] = {
     BASE: _bare_balance,
     CONTROL: _bare_balance,
@@ -218,7 +259,15 @@ PAGES: Final[dict[str, Contestant]] = {
     LEAN: _fincard("LeanTransport", _page),
     SESSION: _fincard("SessionTransport", _page),
 }
+PARTS: Final[dict[str, Contestant]] = {
+    BASE: _bare_balance,
+    FLOOR: _floor,
+    TRANSPORT: _transport,
+    ABOVE: _above,
+    LEAN: _fincard("LeanTransport", _balance),
+}
 GROUPS: Final[dict[str, dict[str, Any]]] = {
+    "parts": PARTS,
     "balance": OURS,
     "peers": {**OURS, **PEERS},
     "page": PAGES,

@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks.answers import ANSWERS
 from benchmarks.canned_server import canned_server
-from benchmarks.contestants import BASE, FLOOR, GROUPS, LEAN, SESSION, Setting
+from benchmarks.contestants import CONTROL, GROUPS, Setting
 from benchmarks.worker import run
 
 CALLS: Final = 500
@@ -69,7 +69,7 @@ def counted(group: str, name: str, origin: str) -> int:
 def main() -> None:
     """Count, or be counted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--group", choices=("balance", "page"), default="balance")
+    parser.add_argument("--group", choices=("balance", "page", "parts"), default="balance")
     parser.add_argument("--client")
     parser.add_argument("--origin")
     options = parser.parse_args()
@@ -78,8 +78,8 @@ def main() -> None:
         return
     with canned_server(ANSWERS) as address:
         base = 0
-        for name in (BASE, FLOOR, LEAN, SESSION):
-            if name not in GROUPS[options.group]:
+        for name in GROUPS[options.group]:
+            if name == CONTROL:
                 continue
             each = counted(options.group, name, address.plain)
             base = base or each
