@@ -147,5 +147,7 @@ async def _run(life: Life) -> int:
 
 def _tell(life: Life, report: Report) -> int:
     states = {row.order_no: row.state.value for row in read_results(life.journal)}
-    life.results.write_text(json.dumps(states), "utf-8")
+    half = life.results.with_suffix(".half")  # a kill may fall between opening and writing
+    half.write_text(json.dumps(states), "utf-8")
+    half.replace(life.results)
     return 0 if report.complete else 1
