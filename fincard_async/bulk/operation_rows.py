@@ -48,7 +48,7 @@ def operation_rows(
         values = {rule.name: _value(fields, rule) for rule in rules}
         return OperationRow(row_id=fields.row_id(), values=values, line=fields.line)
 
-    return RowFile(path, columns_of(kind), build, sheet=sheet, form="operation")
+    return RowFile(path, columns_of(kind), build, sheet=sheet, form=f"operation {kind}")
 
 
 def _rules(kind: BulkKind) -> tuple[Rule, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -133,13 +132,17 @@ class RowFile(Generic[R]):
     def content(self) -> Iterator[bytes]:
         """Everything that decides the rows, and nothing else: equal content gives equal rows.
 
-        Nothing if it is no text or cannot be read, or if a caller's own code makes its rows. What
-        was read here is what an iteration must find later, or it ends with a fault.
+        Nothing if it is no text, or if a caller's own code makes its rows. What was read here is
+        what an iteration must find later, or it ends with a fault.
+
+        Raises:
+            OSError: It cannot be read, or no further.
         """
         if not self._form or not is_text(self.path):
             return
-        with suppress(OSError), self.path.open("rb") as file:
-            self._version = self._version or _version(self.path)
+        # First the version: a file that takes its place now is another one for the iteration.
+        self._version = self._version or _version(self.path)
+        with self.path.open("rb") as file:
             yield repr((self._form, self.path.suffix.lower() in NDJSON)).encode()
             while chunk := file.read(_CHUNK):
                 yield chunk

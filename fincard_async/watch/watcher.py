@@ -96,11 +96,13 @@ class BalanceWatch:
             Unauthenticated, UsageError: No card can be read any more.
         """
         while True:
+            if self._taken == _IN_A_ROW:
+                self._taken = 0
+                # Before a change is taken: it would be lost if its consumer were cancelled here.
+                await anyio.lowlevel.checkpoint()
             change = self._pending.take()
             if change is not None:
                 self._taken += 1
-                if self._taken % _IN_A_ROW == 0:
-                    await anyio.lowlevel.checkpoint()
                 return change
             if self._failure is not None:
                 raise self._failure

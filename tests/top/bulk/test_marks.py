@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 import anyio
 import pytest
@@ -21,10 +22,11 @@ from fincard_async.bulk import (
     RowFile,
     SqliteJournal,
     issue_rows,
+    operation_rows,
 )
 from fincard_async.bulk.formats import Columns
 from fincard_async.bulk.guards import make_guards
-from fincard_async.bulk.kinds import operation_of
+from fincard_async.bulk.kinds import BulkKind, operation_of
 from fincard_async.bulk.planning import BATCH, RowPlan
 from fincard_async.bulk.rows import Fields
 from fincard_async.errors import JournalError
@@ -36,6 +38,7 @@ from .kit import HEADER, JOB, plan_of, rows_of
 pytestmark = pytest.mark.anyio
 
 COUNT = 3 * BATCH + 7
+KINDS: Final[tuple[BulkKind, BulkKind]] = ("freeze", "cancel")
 ROWS = rows_of(COUNT)
 LASTS = [BATCH - 1, 2 * BATCH - 1, 3 * BATCH - 1, COUNT - 1]
 """The last seq of each batch."""
@@ -215,6 +218,72 @@ async def test_a_file_that_changes_while_it_is_planned(tmp_path: Path) -> None:
         pass
     with pytest.raises(InputError, match="has changed since it was read first"):
         plan.finish()
+
+
+class Trap(type(Path())):  # type: ignore[misc]
+    """A path on which something happens when the bytes of its file are asked for."""
+
+    after_open: Callable[[IO[bytes]], IO[bytes]]
+
+    def open(self, mode: str = "r", *args: Any, **kwargs: Any) -> IO[Any]:
+        """Once, and as any path afterwards."""
+        file: IO[Any] = super().open(mode, *args, **kwargs)
+        trap, self.after_open = self.after_open, _unharmed
+        return trap(file)
+
+
+def _unharmed(file: IO[bytes]) -> IO[bytes]:
+    return file
+
+
+async def test_a_file_that_is_replaced_while_it_is_opened(tmp_path: Path) -> None:
+    """The digest is never that of one file, and the rows those of another."""
+    path = written(tmp_path / "rows.csv")
+    other = written(tmp_path / "other.csv", {2000: "51"})
+    rows = issue_rows(path)
+    rows.path = Trap(path)
+
+    def replace_it(file: IO[bytes]) -> IO[bytes]:
+        other.replace(path)
+        return file
+
+    rows.path.after_open = replace_it
+    plan = RowPlan(rows, operation=operation_of("open"), job=JOB)
+    await marks_of(plan)
+    with pytest.raises(InputError, match="has changed since it was read first"):
+        plan.finish()
+
+
+async def test_a_file_that_could_be_read_half_has_no_digest(tmp_path: Path) -> None:
+    """A disk that failed once: the half says nothing of the rest, which may be another one."""
+    path = written(tmp_path / "rows.csv")
+
+    class Torn(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise OSError("the disk failed")
+            return super().read(10_000)
+
+    rows = issue_rows(path)
+    rows.path = Trap(path)
+
+    def tear(file: IO[bytes]) -> IO[bytes]:
+        with file:
+            return Torn(file.read())
+
+    rows.path.after_open = tear
+    plan = RowPlan(rows, operation=operation_of("open"), job=JOB)
+    marks = await marks_of(plan)
+    plan.finish()
+    assert [json.loads(mark)[2] for mark in marks.values()] == [""] * 4
+
+
+def test_a_file_for_another_operation_has_other_content(tmp_path: Path) -> None:
+    """The same file does not mean the same rows, where its columns are read as something else."""
+    path = tmp_path / "rows.csv"
+    path.write_text("row_id,card_no\n1,card-1\n")
+    freeze, cancel = (b"".join(operation_rows(kind, path).content()) for kind in KINDS)
+    assert freeze != cancel
 
 
 def opened_with(path: Path, rows: Sequence[IssueRow]) -> None:

@@ -79,6 +79,23 @@ def test_many_changes_are_taken_in_few_turns_and_not_in_one() -> None:
     assert 5 <= on_counted_time(story) <= 20
 
 
+def test_a_consumer_who_is_cancelled_loses_no_change() -> None:
+    """Whenever a time-out falls, what it did not hand out is told later."""
+
+    async def story() -> None:
+        bank = bank_of(100)
+        async with watching(bank, concurrency=50) as (_, watch):
+            await anyio.sleep(15)
+            told: list[str] = []
+            for _ in range(150):
+                with anyio.CancelScope() as scope:
+                    scope.cancel()
+                    told.append((await anext(watch)).card_no)
+            assert sorted(told) == sorted(bank.balances)
+
+    on_counted_time(story)
+
+
 def test_a_sweep_is_spread_and_keeps_its_interval() -> None:
     """After the first sweep, no second has much more than its share, and no card waits longer."""
 
