@@ -160,9 +160,9 @@ class SessionTransport:
                     failure = failure_of(exchange.cause(error), sent=exchange.sent)
                     break
         finally:
-            current.reset(mark)
             if slot is not None:
                 slot.discard(exchange)
+            current.reset(mark)
         try:
             raise failure
         finally:
