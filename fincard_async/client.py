@@ -55,6 +55,9 @@ class Core(msgspec.Struct, frozen=True, eq=False, weakref=True):
     home: Home
     card_keys: tuple[CardKey, ...]
 
+    def __repr__(self) -> str:
+        return f"Core(origin={self.origin!r})"  # a key of the caller's own may show what it holds
+
 
 class FincardClient(Resources):
     """Calls the FinCard Virtual API; one per event loop, shared by all tasks.

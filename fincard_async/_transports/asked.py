@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, cast
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from multidict import CIMultiDict
 
@@ -43,7 +44,7 @@ class Exchange:
         late: Its time was over first.
     """
 
-    __slots__ = ("_cut", "_deadline", "_heads", "_held", "_request", "late", "sent")
+    __slots__ = ("_cut", "_deadline", "_heads", "_held", "_request", "_spent", "late", "sent")
 
     def __init__(self, request: HttpRequest, heads: Heads, deadline: float) -> None:
         self._request = request
@@ -51,25 +52,35 @@ class Exchange:
         self._deadline = deadline
         self._held: Connection | None = None
         self._cut: Callable[[], None] | None = None
-        self.sent = self.late = False
+        self.sent = self.late = self._spent = False
 
     def write(self, connection: Connection) -> None:
         """Send the request.
 
         Raises:
             TransportFailure: It took too long to connect, or a header would forge another one.
-            Unasked: The connection is closing.
+            Unasked: The connection is closing, or something came that nobody asked for.
         """
         if time.monotonic() >= self._deadline:
             raise TransportFailure("connect", sent=False, detail="no connection in time")
-        transport = connection.transport
-        if transport is None or transport.is_closing():
+        transport, protocol = connection.transport, connection.protocol
+        if protocol is None or protocol.should_close or transport is None or transport.is_closing():
             raise Unasked
         self._held, self._cut = connection, transport.abort
         # From here to the write nothing awaits, so that "sent" is exactly what happens next. The
         # bytes are in no variable: a traceback would show them.
         self.sent = True
         transport.write(self._heads.render(self._request))
+        if transport.get_write_buffer_size():
+            # The answer may come before all of it went out, and aiohttp would use the connection
+            # again: what is left must not become the beginning of the next request.
+            protocol.force_close()
+            self._spent = True
+
+    def end(self) -> None:
+        """The answer is whole; what was not yet sent of the request never is."""
+        if self._spent and self._cut is not None:
+            self._cut()
 
     def cause(self, error: Exception) -> Exception:
         """What ended it: a connection that was cut because of the time looks like a lost one."""
@@ -99,6 +110,7 @@ HOOKED: Final = _has(aiohttp.ClientRequest.send, "self", "conn")
 
 DIRECT: Final = (
     HOOKED
+    and _has(ResponseHandler.force_close, "self")
     and _has(aiohttp.ClientRequest.update_headers, "self", "headers")
     and _has(aiohttp.ClientRequest.update_auto_headers, "self", "skip_auto_headers")
     and _has(
@@ -143,8 +155,6 @@ class DirectRequest(aiohttp.ClientRequest):
         """None: what is sent stands in the head already."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        if conn.protocol is None or conn.protocol.should_close:
-            raise Unasked
         current.get().write(conn)
         return self.response_class(
             self.method,

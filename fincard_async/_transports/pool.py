@@ -21,12 +21,13 @@ while the event loop was busy; on a line in steady use that would cost more than
 class IdleLines:
     """A stack of lines, the oldest at its bottom."""
 
-    __slots__ = ("_lines", "_loop", "_timer")
+    __slots__ = ("_closed", "_lines", "_loop", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lines: deque[Line] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -46,11 +47,12 @@ class IdleLines:
         """Keep a line with no exchange under way; ``take`` looks whether it is still open."""
         line.idle_since = time.monotonic()
         self._lines.append(line)
-        if self._timer is None:
+        if self._timer is None and not self._closed:  # an exchange may end after the closing
             self._timer = self._loop.call_later(KEEPALIVE_SECONDS, self._sweep)
 
     def close(self) -> None:
         """Forget all; who owns the lines closes them."""
+        self._closed = True
         self._lines.clear()
         if self._timer is not None:
             self._timer.cancel()

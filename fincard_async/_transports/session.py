@@ -147,17 +147,22 @@ class SessionTransport:
             for _ in range(_MOST_UNASKED):
                 try:
                     return await self._exchange(session, request, timeout, exchange)
-                except Unasked:
-                    continue  # nothing was sent, and that connection is closed
+                except Unasked:  # nothing was sent, and that connection is closed
+                    timeout = deadline - time.monotonic()
+                    if timeout <= 0:
+                        failure = TransportFailure(
+                            "connect", sent=False, detail="no connection in time"
+                        )
+                        break
                 except TransportFailure:
                     raise
                 except Exception as error:  # noqa: BLE001 - all of aiohttp's are sorted by one table
                     failure = failure_of(exchange.cause(error), sent=exchange.sent)
                     break
         finally:
-            current.reset(mark)
             if slot is not None:
                 slot.discard(exchange)
+            current.reset(mark)
         try:
             raise failure
         finally:
@@ -187,6 +192,7 @@ class SessionTransport:
         except BaseException:
             response.close()
             raise
+        exchange.end()
         return HttpResponse(response.status, _Headers(response.headers), body)
 
     async def aclose(self) -> None:
@@ -194,6 +200,8 @@ class SessionTransport:
         mine = self._home.leave()
         if mine and self._session is not None and self._session is not self._given:
             await self._session.close()
+            if self._wheel is not None and self._wheel.is_empty:
+                self._wheel.close()  # else it ends what still waits for its server to read
 
     def _open(self) -> aiohttp.ClientSession:
         self._home.enter()

@@ -45,6 +45,11 @@ class Wheel:
         slot.add(item)
         return slot
 
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing is left that could expire."""
+        return not any(self._slots.values())
+
     def close(self) -> None:
         """Nothing expires any more."""
         self._slots.clear()

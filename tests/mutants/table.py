@@ -801,8 +801,8 @@ MUTANTS: Final = (
     Mutant(
         "no request runs out of time",
         _ASKED,
-        "            self._cut()\n",
-        "            pass\n",
+        "protocol is not None:\n            self._cut()\n",
+        "protocol is not None:\n            pass\n",
         (wire("Time"),),
     ),
     Mutant(
@@ -827,10 +827,17 @@ MUTANTS: Final = (
         (wire("The connection"),),
     ),
     Mutant(
+        "a connection with half a request on it is used again",
+        _ASKED,
+        "            protocol.force_close()\n            self._spent = True\n",
+        "            pass\n",
+        ("transport/test_time.py",),
+    ),
+    Mutant(
         "an answer nobody asked for is believed",
         _ASKED,
-        "        if conn.protocol is None or conn.protocol.should_close:\n",
-        "        if False:\n",
+        " or protocol.should_close or transport",
+        " or transport",
         (SINGLE,),
     ),
     Mutant(

@@ -17,6 +17,8 @@ from fincard_async._crypto.sealing import seal
 from fincard_async._generated.models.cards import SensitiveCard
 from fincard_async._generated.models.transactions import ThreeDsRecord
 from fincard_async._sansio.codec import encode, make_decoder
+from fincard_async._transports.home import Home
+from fincard_async.client import Core
 from fincard_async.errors import ConfigError, ConnectFailed, ValidationError
 from fincard_async.testing import reply, sandbox_key
 
@@ -86,6 +88,12 @@ async def test_the_owner_closes_the_wire() -> None:
         assert not wire.closed
     assert wire.closed
     assert repr(client) == "FincardClient(ScriptedTransport)"
+
+
+def test_what_views_share_shows_no_key() -> None:
+    """Tools that report crashes take the repr of every variable."""
+    core = Core("https://x.example", "t1", _server().transport, Home(), (sandbox_key(),))
+    assert repr(core) == "Core(origin='https://x.example')"
 
 
 @pytest.mark.parametrize("way_out", [copy.copy, copy.deepcopy, pickle.dumps])
