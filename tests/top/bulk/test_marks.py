@@ -220,12 +220,12 @@ async def test_a_file_that_changes_while_it_is_planned(tmp_path: Path) -> None:
         plan.finish()
 
 
-class Trap(type(Path())):  # type: ignore[misc]
+class Trap(type(Path())):  # type: ignore[misc]  # the class of a path depends on the platform
     """A path on which something happens when the bytes of its file are asked for."""
 
     after_open: Callable[[IO[bytes]], IO[bytes]]
 
-    def open(self, mode: str = "r", *args: Any, **kwargs: Any) -> IO[Any]:
+    def open(self, mode: str = "r", *args: Any, **kwargs: Any) -> IO[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # it has many overloads
         """Once, and as any path afterwards."""
         file: IO[Any] = super().open(mode, *args, **kwargs)
         trap, self.after_open = self.after_open, _unharmed
