@@ -8,22 +8,19 @@ first run is lost.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable
 
 NUMBER_BYTES = 20
 """160 bits become exactly 32 characters of ``A-Z2-7``: inside every length rule known (20..40)."""
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_PAIRS = tuple(first + second for first in _LETTERS for second in _LETTERS)
-_SHIFTS = tuple(range(8 * NUMBER_BYTES - 10, -1, -10))
 
 
 def mint(random_bytes: bytes) -> str:
     """Turn 20 unpredictable bytes into an order number."""
     if len(random_bytes) != NUMBER_BYTES:
         raise ValueError(f"an order number takes {NUMBER_BYTES} bytes, not {len(random_bytes)}")
-    bits = int.from_bytes(random_bytes, "big")
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])  # Base32 of RFC 4648
+    return base64.b32encode(random_bytes).decode("ascii")
 
 
 def derive(*, namespace: str, operation: str, row_key: str, generation: int = 0) -> str:

@@ -52,7 +52,7 @@ def usual_reader(kind: Any, aliases: Iterable[str]) -> Read | None:
 
     def read(body: bytes) -> object:
         if (
-            body.find(b"\\") >= 0  # `in` costs ten times as much: it asks first for a number
+            body.find(b"\\") >= 0  # `in` costs more: it asks first for a number
             # The decoder can exhaust a small stack; this many brackets cannot nest too deeply.
             or body.count(b"{") + body.count(b"[") > MAX_DEPTH
             or unusual(body) is not None

@@ -104,17 +104,22 @@ async def test_polling_without_a_right(tmp_path: Path, count: int) -> None:
             await world.run(rows_of(count))
 
 
+def record_of_a_success(amount: int) -> dict[str, object]:
+    """What a query says of the first row's order; without a card."""
+    return {
+        "orderNo": "1",
+        "type": "create",
+        "status": "success",
+        "merchantOrderNo": number_of(ROWS[0]),
+        "amount": amount,
+    }
+
+
 async def test_a_contradiction_while_polling(tmp_path: Path) -> None:
     """An accepted order that turns out to be another one is parked."""
     async with world_in(tmp_path, latency_ms=None) as world:
         await world.run(ROWS[:1], final_timeout=0)
-        record = {
-            "orderNo": "1",
-            "type": "create",
-            "status": "success",
-            "merchantOrderNo": number_of(ROWS[0]),
-            "amount": 49,
-        }
+        record = record_of_a_success(amount=49)
         world.wire.answer_look_up = lambda _: reply({"total": 1, "records": [record]})
         assert states(await world.run(ROWS[:1])) == {RowState.PARKED: 1}
 
@@ -122,13 +127,7 @@ async def test_a_contradiction_while_polling(tmp_path: Path) -> None:
 async def test_a_success_that_is_taken_back(tmp_path: Path) -> None:
     """Success without a card in one run, and failure in the next: parked, and neither."""
     async with world_in(tmp_path, latency_ms=None) as world:
-        record = {
-            "orderNo": "1",
-            "type": "create",
-            "status": "success",
-            "merchantOrderNo": number_of(ROWS[0]),
-            "amount": 50,
-        }
+        record = record_of_a_success(amount=50)
         world.wire.answer_look_up = lambda _: reply({"total": 1, "records": [record]})
         assert states(await world.run(ROWS[:1], final_timeout=5)) == {RowState.ACCEPTED: 1}
         record["status"] = "fail"
